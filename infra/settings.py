@@ -1,0 +1,263 @@
+"""A stack's config as frozen dataclasses. The only reader of it, for the Pulumi program and the runbooks alike.
+
+The file is `Pulumi.<stack>.yaml`; its keys are `separuh:<field of Settings>`. Sizes are bytes, durations seconds
+unless a field's name says otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+ROOT = Path(__file__).resolve().parent.parent
+PREFIX = "separuh:"
+STRICT = ConfigDict(extra="forbid")
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,11}$")]
+MiB = 1024 * 1024
+
+# Inside a container. Between places that do not share an engine each is published under the same number.
+PORTS = {
+    "etcd": 2379,
+    "etcd_peer": 2380,
+    "db": 5432,
+    "patroni": 8008,
+    "backup": 8432,
+    "pooler": 6432,
+    "route": 5432,
+    "gateway": 8080,
+    "api": 8000,
+    "store": 9000,
+    "metrics": 8404,
+}
+ACROSS_PLACES = ("etcd", "etcd_peer", "db", "patroni", "backup", "store")
+
+
+class SettingsError(Exception):
+    """The stack's config cannot be used; the message says which file, which key and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Publish:
+    """Where a place's ports can be reached from outside its engine; nothing else is published."""
+
+    address: str = "127.0.0.1"
+    gateway: int = 0
+    store: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Place:
+    """A Docker engine: `local`, or `ssh://user@host[:port]`."""
+
+    name: Name
+    city: str
+    engine: Annotated[str, Field(pattern=r"^(local|ssh://[^@/]+@[^/:]+(:\d+)?)$")] = "local"
+    publish: Publish = field(default_factory=Publish)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Site(Place):
+    """A place where the system can serve."""
+
+    apis: Annotated[int, Field(ge=1, le=16)] = 2
+    s3_endpoint: str = ""  # the company's own S3, https://host[:port]; empty: a store of our own
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Ssh:
+    """How places behind ssh:// are reached. Host keys are always checked."""
+
+    identity_file: str = "~/.ssh/id_ed25519"
+    known_hosts: str = "~/.ssh/known_hosts"
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Database:
+    """PostgreSQL under Patroni."""
+
+    major: int = 17
+    generation: int = 1
+    shared_buffers: str = "256MB"
+    max_connections: int = 100
+    durability: Literal["available", "strict"] = "available"
+    ttl_seconds: Annotated[int, Field(ge=20)] = 20
+    loop_wait_seconds: int = 1
+    retry_timeout_seconds: int = 3
+    archive_timeout_seconds: int = 30
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Backup:
+    """pgBackRest's retention and the lock that keeps what it wrote from being deleted."""
+
+    lock_days: Annotated[int, Field(ge=1)] = 14
+    retention_days: Annotated[int, Field(ge=1)] = 14
+    full_every_days: int = 7
+    differential_every_days: int = 1
+    process_max: int = 2
+    archive_lag_seconds: int = 60
+    age_limit_hours: int = 26
+    free_bytes: int = 1024 * MiB
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Member:
+    """What one role may use. `cpu_shares` is a weight: it counts only when the CPUs are busy."""
+
+    memory: int
+    cpu_shares: int
+
+
+def _members() -> dict[str, Member]:
+    """Payment path and quorum high, stores and backups low (measured: facts on a loaded two-core host)."""
+    return {
+        "etcd": Member(memory=256 * MiB, cpu_shares=2048),
+        "db": Member(memory=2048 * MiB, cpu_shares=1024),
+        "pooler": Member(memory=128 * MiB, cpu_shares=1024),
+        "route": Member(memory=128 * MiB, cpu_shares=1024),
+        "gateway": Member(memory=128 * MiB, cpu_shares=1024),
+        "api": Member(memory=256 * MiB, cpu_shares=1024),
+        "backup": Member(memory=1024 * MiB, cpu_shares=64),
+        "store": Member(memory=1536 * MiB, cpu_shares=64),
+    }
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Settings:
+    """One stack. `cluster` names the Patroni scope, the pgBackRest stanza and the database."""
+
+    stack: Name
+    production: bool = False
+    cluster: Name = "credit"
+    engine: Literal["auto", "pulumi", "embedded"] = "auto"
+    sites: Annotated[tuple[Site, ...], Field(min_length=2, max_length=2)]
+    witness: Place
+    ssh: Ssh = field(default_factory=Ssh)
+    database: Database = field(default_factory=Database)
+    backup: Backup = field(default_factory=Backup)
+    members: dict[str, Member] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
+    api_image: str = ""
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Both sites, then the witness."""
+        return (*self.sites, self.witness)
+
+    @property
+    def one_engine(self) -> bool:
+        """Whether every place is the same Docker engine, so that a Docker network can be the link."""
+        return len({place.engine for place in self.places}) == 1
+
+    def site(self, name: str) -> Site:
+        """Return the site called `name`; SettingsError names those there are."""
+        for site in self.sites:
+            if site.name == name:
+                return site
+        raise SettingsError(
+            f"stack {self.stack} has no site {name!r}: its sites are {' and '.join(s.name for s in self.sites)}"
+        )
+
+    def member(self, role: str) -> Member:
+        """Return the limits of `role`: the stack's own, else the product's."""
+        return self.members.get(role) or _members()[role]
+
+    def repository(self, site: Site) -> int:
+        """Return pgBackRest's number of the repository in `site`'s store, from 1."""
+        return self.sites.index(site) + 1
+
+    def bucket(self, site: Site) -> str:
+        """Return the name of the bucket that holds `site`'s repository."""
+        return f"{self.stack}-{site.name}-backup"
+
+
+def container(settings: Settings, place: Place, role: str, n: int = 1) -> str:
+    """Return the fixed name under which a member is found without any state."""
+    return f"{settings.stack}-{place.name}-{role}-{n}"
+
+
+def engine(settings: Settings, place: Place, role: str) -> str:
+    """Return the Docker engine on which `role` of `place` runs: `local` or `ssh://…`."""
+    del settings, role  # every role of a place shares its engine today; callers must not assume it
+    return place.engine
+
+
+def address(settings: Settings, asker: Place, place: Place, role: str, n: int = 1) -> str:
+    """Return `host:port` by which a member of `asker` reaches `role` of `place`.
+
+    A name on the place's own LAN, a name on the link between places, or the host's address and published port.
+    """
+    port = PORTS[role]
+    host_role = {"etcd_peer": "etcd", "patroni": "db"}.get(role, role)
+    if asker.name == place.name:
+        return f"{host_role}-{n}.{place.name}:{port}"
+    if role not in ACROSS_PLACES:
+        raise SettingsError(
+            f"{role} of {place.name} cannot be reached from {asker.name}: it serves its own site only"
+        )
+    if settings.one_engine:
+        return f"{host_role}-{n}.{place.name}.link:{port}"
+    return f"{place.publish.address}:{published(place, role)}"
+
+
+def published(place: Place, role: str) -> int:
+    """Return the port of `place`'s address under which `role` is published to the outside."""
+    return getattr(place.publish, role, 0) or PORTS[role]
+
+
+def load(stack: str, root: Path = ROOT) -> Settings:
+    """Read `Pulumi.<stack>.yaml` under `root`.
+
+    Raises SettingsError for an unknown stack, an unknown or wrong key, or places that cannot make a quorum.
+    """
+    path = root / f"Pulumi.{stack}.yaml"
+    if not re.fullmatch(r"[a-z][a-z0-9]{1,11}", stack) or not path.is_file():
+        known = sorted(p.name.split(".")[1] for p in root.glob("Pulumi.*.yaml"))
+        raise SettingsError(
+            f"no stack {stack!r}: there is no {path.name}; known stacks: {', '.join(known) or 'none'}"
+        )
+    try:
+        config: dict[str, Any] = (yaml.safe_load(path.read_text()) or {}).get("config") or {}
+        values = {key.removeprefix(PREFIX): value for key, value in config.items() if key.startswith(PREFIX)}
+        settings: Settings = TypeAdapter(Settings).validate_python({**values, "stack": stack})
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path.name} is not YAML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"{path.name}: {PREFIX}{where}: {first['msg']}") from error
+    _check(settings, path.name)
+    return settings
+
+
+def _check(settings: Settings, file: str) -> None:
+    """Refuse what no single field can show to be wrong."""
+    names = [place.name for place in settings.places]
+    engines = {place.engine for place in settings.places}
+    backup = settings.backup
+    problems = {
+        "two places have the same name": len(set(names)) < len(names),
+        "places must all share one engine or have one each: a witness on a site's engine falls with it": len(
+            engines
+        )
+        not in (1, len(names)),
+        "production needs three engines: one engine is one place": settings.production and len(engines) == 1,
+        "places on engines of their own need publish.address, the address at which the others reach them": len(
+            engines
+        )
+        > 1
+        and any(place.publish.address.startswith("127.") for place in settings.places),
+        "backup.lock_days must reach as far as backup.retention_days, or kept backups lose their lock": backup.lock_days
+        < backup.retention_days,
+        f"members has an unknown role; known: {', '.join(_members())}": not set(settings.members)
+        <= set(_members()),
+    }
+    for problem, found in problems.items():
+        if found:
+            raise SettingsError(f"{file}: {problem}")
