@@ -198,9 +198,7 @@ def address(settings: Settings, asker: Place, place: Place, role: str, n: int = 
     if asker.name == place.name:
         return f"{host_role}-{n}.{place.name}:{port}"
     if role not in ACROSS_PLACES:
-        raise SettingsError(
-            f"{role} of {place.name} cannot be reached from {asker.name}: it serves its own site only"
-        )
+        raise SettingsError(f"{role} of {place.name} cannot be reached from {asker.name}: it serves its own site only")
     if settings.one_engine:
         return f"{host_role}-{n}.{place.name}.link:{port}"
     return f"{place.publish.address}:{published(place, role)}"
@@ -219,9 +217,7 @@ def load(stack: str, root: Path = ROOT) -> Settings:
     path = root / f"Pulumi.{stack}.yaml"
     if not re.fullmatch(r"[a-z][a-z0-9]{1,11}", stack) or not path.is_file():
         known = sorted(p.name.split(".")[1] for p in root.glob("Pulumi.*.yaml"))
-        raise SettingsError(
-            f"no stack {stack!r}: there is no {path.name}; known stacks: {', '.join(known) or 'none'}"
-        )
+        raise SettingsError(f"no stack {stack!r}: there is no {path.name}; known stacks: {', '.join(known) or 'none'}")
     try:
         config: dict[str, Any] = (yaml.safe_load(path.read_text()) or {}).get("config") or {}
         values = {key.removeprefix(PREFIX): value for key, value in config.items() if key.startswith(PREFIX)}
@@ -243,20 +239,15 @@ def _check(settings: Settings, file: str) -> None:
     backup = settings.backup
     problems = {
         "two places have the same name": len(set(names)) < len(names),
-        "places must all share one engine or have one each: a witness on a site's engine falls with it": len(
-            engines
-        )
+        "places must all share one engine or have one each: a witness on a site's engine falls with it": len(engines)
         not in (1, len(names)),
         "production needs three engines: one engine is one place": settings.production and len(engines) == 1,
-        "places on engines of their own need publish.address, the address at which the others reach them": len(
-            engines
-        )
+        "places on engines of their own need publish.address, the address at which the others reach them": len(engines)
         > 1
         and any(place.publish.address.startswith("127.") for place in settings.places),
         "backup.lock_days must reach as far as backup.retention_days, or kept backups lose their lock": backup.lock_days
         < backup.retention_days,
-        f"members has an unknown role; known: {', '.join(_members())}": not set(settings.members)
-        <= set(_members()),
+        f"members has an unknown role; known: {', '.join(_members())}": not set(settings.members) <= set(_members()),
     }
     for problem, found in problems.items():
         if found:
