@@ -1,0 +1,89 @@
+"""One site's object store, through boto3. Opened by the estate; carries out Request values."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+
+from infra.settings import Settings, Site, published
+from runbooks.core.command import Request, T
+from runbooks.core.errors import CommandFailed
+
+if TYPE_CHECKING:
+    from infra.secrets import Secrets
+
+REGION = "default"
+HIDDEN = ("Body",)
+
+
+def endpoint(site: Site) -> str:
+    """Return the URL of `site`'s store: the company's own S3, else the store declared there."""
+    return site.s3_endpoint or f"https://{site.publish.address}:{published(site, 'store')}"
+
+
+class Store:
+    """The S3 store of `site`. An operation that fails raises CommandFailed whose code is the HTTP status."""
+
+    def __init__(self, site: Site, settings: Settings, secrets: Secrets, plan_only: bool, console: Console) -> None:
+        """Prepare a client; nothing is sent before the first request."""
+        self.site, self.name = site, f"{settings.stack}-{site.name}-store"
+        self.bucket = settings.bucket(site)
+        self._plan_only, self._console = plan_only, console
+        self._authority = tempfile.NamedTemporaryFile(mode="w", suffix=".crt")  # noqa: SIM115 - closed by close()
+        self._authority.write(secrets.ca)
+        self._authority.flush()
+        key = secrets.s3(site.name)
+        self._client: Any = boto3.session.Session().client(
+            "s3",
+            endpoint_url=endpoint(site),
+            region_name=REGION,
+            aws_access_key_id=key.access_key,
+            aws_secret_access_key=key.secret_key,
+            verify=True if site.s3_endpoint else str(Path(self._authority.name)),
+            config=Config(
+                connect_timeout=2,
+                read_timeout=10,
+                retries={"total_max_attempts": 2, "mode": "standard"},
+                s3={"addressing_style": "path"},
+                # Ceph before 19 neither checks nor returns them
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+    def ask(self, request: Request[T]) -> T:
+        """Carry out an operation that only looks, and return what it parses to."""
+        return request.parse(self._send(request))
+
+    def do(self, request: Request[Any]) -> None:
+        """Carry out an operation that changes; while planning only show it."""
+        if self._plan_only:
+            self._console.print(f"      {self.name} $ {' '.join(_shown(request))}", markup=False, highlight=False)
+            return
+        self._send(request)
+
+    def _send(self, request: Request[Any]) -> Any:
+        try:
+            return getattr(self._client, request.operation)(**request.params)
+        except ClientError as error:
+            code = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            raise CommandFailed(_shown(request), self.name, code, str(error)) from error
+        except BotoCoreError as error:
+            hint = f"{error}\nis the store up? ./inv status"
+            raise CommandFailed(_shown(request), self.name, None, hint) from error
+
+    def close(self) -> None:
+        """Close the connections and remove the file of the certificate authority."""
+        self._client.close()
+        self._authority.close()
+
+
+def _shown(request: Request[Any]) -> tuple[str, ...]:
+    """Return an operation as an operator may see it: bodies are left out."""
+    return (request.operation, *(f"{key}={value}" for key, value in request.params.items() if key not in HIDDEN))
