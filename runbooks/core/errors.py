@@ -41,6 +41,18 @@ class NotVerified(SeparuhError):
     exit = Exit.UNDONE
 
 
+class Undone(SeparuhError):
+    """A run failed, and all that it had done was taken back."""
+
+    exit = Exit.UNDONE
+
+
+class Failed(SeparuhError):
+    """A run failed where it could not be taken back; it can only be finished."""
+
+    exit = Exit.FAILED
+
+
 class CommandFailed(SeparuhError):
     """A program ended with an exit code that is no answer, or in no time at all."""
 

@@ -1,0 +1,215 @@
+"""Every verb an operator has, by name. Each parses its options and hands over to `runbooks/<verb>.py`.
+
+Nothing heavy is imported here: `inv --list` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from invoke import Collection, Context, task
+
+STACK = {"stack": "the stack (else SEPARUH_STACK, else dev)", "debug": "show tracebacks"}
+PLAN = {"plan": "show what would be done, with expected seconds a step; change nothing"}
+YES = {"yes": "do not ask (for pipelines)"}
+RESUME = {"resume": "only finish, or undo, what a dead run left"}
+JSON = {"json": "print JSON"}
+
+
+def call(verb: str, debug: bool, **options: Any) -> None:
+    """Call the function that `verb` ("module" or "module.function") names in `runbooks`, and exit with its code."""
+    outcome = importlib.import_module("runbooks.core.outcome")
+    module, _, function = verb.partition(".")
+    outcome.end(lambda: getattr(importlib.import_module(f"runbooks.{module}"), function or module)(**options), debug)
+
+
+@task(help=STACK | PLAN | YES | {"site": "bring up this site alone, when the other cannot be reached"})
+def up(c: Context, stack: str = "", site: str = "", plan: bool = False, yes: bool = False, debug: bool = False) -> None:
+    """Bring the stack up, or mend what differs from what is declared.
+
+    Example: inv up --stack dev --plan
+    """
+    del c
+    call("up", debug, stack=stack, site=site, plan=plan, yes=yes)
+
+
+@task(help=STACK | PLAN | {"volumes": "remove the data too; asks for the stack's name", "confirm": "the stack's name"})
+def down(
+    c: Context, stack: str = "", volumes: bool = False, confirm: str = "", plan: bool = False, debug: bool = False
+) -> None:
+    """Remove the stack's containers and networks; its data only with --volumes and the stack's name typed.
+
+    Example: inv down --stack dev --volumes --confirm dev
+    """
+    del c
+    call("down", debug, stack=stack, volumes=volumes, confirm=confirm, plan=plan)
+
+
+@task(help=STACK | JSON)
+def status(c: Context, stack: str = "", json: bool = False, debug: bool = False) -> None:
+    """Show members, roles, sync, lag, stores, age of backups and the lease. Exit 0 healthy, 7 degraded, 3 not up.
+
+    Example: inv status --stack staging --json
+    """
+    del c
+    call("status", debug, stack=stack, as_json=json)
+
+
+@task(help=STACK | {"loans": "how many loans to have"})
+def seed(c: Context, stack: str = "", loans: int = 100_000, debug: bool = False) -> None:
+    """Fill the stack's database with plausible accounts, loans and payments.
+
+    Example: inv seed --loans 100000
+    """
+    del c
+    call("seed", debug, stack=stack, loans=loans)
+
+
+@task(help=STACK | JSON | {"rate": "payments a second, over both gateways", "seconds": "how long"})
+def pay(
+    c: Context, stack: str = "", rate: int = 200, seconds: int = 30, json: bool = False, debug: bool = False
+) -> None:
+    """Make payments as customers do, then check that each acknowledged one is there exactly once.
+
+    Example: inv pay --rate 200 --seconds 30
+    """
+    del c
+    call("pay", debug, stack=stack, rate=rate, seconds=seconds, as_json=json)
+
+
+@task(default=True, help=STACK | PLAN | YES | RESUME | {"kind": "full, diff or incr (else by policy)"})
+def backup(
+    c: Context,
+    stack: str = "",
+    kind: str = "",
+    plan: bool = False,
+    yes: bool = False,
+    resume: bool = False,
+    debug: bool = False,
+) -> None:
+    """Back up to both sites' stores, prove it listed, complete and locked.
+
+    Example: inv backup --kind full
+    """
+    del c
+    call("backup", debug, stack=stack, kind=kind, plan=plan, yes=yes, resume=resume)
+
+
+@task(name="list", help=STACK | JSON)
+def backup_list(c: Context, stack: str = "", json: bool = False, debug: bool = False) -> None:
+    """List the backups in both repositories.
+
+    Example: inv backup.list --json
+    """
+    del c
+    call("backup.list_backups", debug, stack=stack, as_json=json)
+
+
+@task(name="verify", help=STACK)
+def backup_verify(c: Context, stack: str = "", debug: bool = False) -> None:
+    """Read every file of every backup in both repositories and check it.
+
+    Example: inv backup.verify
+    """
+    del c
+    call("backup.verify_backups", debug, stack=stack)
+
+
+@task(default=True, help=STACK | JSON)
+def runs(c: Context, stack: str = "", json: bool = False, debug: bool = False) -> None:
+    """List the runs in the ledger, merged over this machine and both stores.
+
+    Example: inv runs --json
+    """
+    del c
+    call("runs.list_runs", debug, stack=stack, as_json=json)
+
+
+@task(name="show", positional=["id"], help=STACK | {"id": "the run, as `inv runs` lists it (its beginning is enough)"})
+def runs_show(c: Context, id: str, stack: str = "", debug: bool = False) -> None:  # noqa: A002 - the option's name
+    """Show one run, step by step.
+
+    Example: inv runs.show 20261122T1631
+    """
+    del c
+    call("runs.show", debug, stack=stack, run_id=id)
+
+
+@task(help=STACK | JSON | {"runbook": "this runbook alone"})
+def report(c: Context, stack: str = "", runbook: str = "", json: bool = False, debug: bool = False) -> None:
+    """Compare the time of each runbook and step with its measured baseline, and with the target: half.
+
+    Example: inv report --runbook backup
+    """
+    del c
+    call("report", debug, stack=stack, runbook=runbook, as_json=json)
+
+
+@task(help=STACK | {"forget": "the id of a dead run that can be neither finished nor undone"})
+def lease(c: Context, stack: str = "", forget: str = "", debug: bool = False) -> None:
+    """Show which run holds the stack's lease, and which dead run waits to be resumed.
+
+    Example: inv lease
+    """
+    del c
+    call("lease", debug, stack=stack, forget=forget)
+
+
+@task(name="up", help=STACK)
+def hosts_up(c: Context, stack: str = "staging", debug: bool = False) -> None:
+    """Start three Debian hosts as containers, each with sshd and its own engine, for `staging`.
+
+    Example: inv hosts.up
+    """
+    del c
+    call("hosts.up", debug, stack=stack)
+
+
+@task(name="down", help=STACK)
+def hosts_down(c: Context, stack: str = "staging", debug: bool = False) -> None:
+    """Remove the test hosts and all that is on them.
+
+    Example: inv hosts.down
+    """
+    del c
+    call("hosts.down", debug, stack=stack)
+
+
+@task(name="wrap", help=STACK)
+def secrets_wrap(c: Context, stack: str = "", debug: bool = False) -> None:
+    """Write a passphrase-wrapped copy of the identity that opens the secrets, for the worst day.
+
+    Example: inv secrets.wrap
+    """
+    del c
+    call("secrets.wrap", debug, stack=stack)
+
+
+@task(help={"quick": "no engine, under a minute", "all_": "every repetition too"})
+def test(c: Context, quick: bool = False, all_: bool = False) -> None:
+    """Run the tests; the drills start a stack of their own, `test`.
+
+    Example: inv test --quick
+    """
+    chosen = "not drill and not full" if quick else "" if all_ else "not full"
+    c.run(f"python -m pytest -m '{chosen}'", pty=False)
+
+
+@task
+def check(c: Context) -> None:
+    """Format check, lint and types: what every commit must pass.
+
+    Example: inv check
+    """
+    c.run("ruff format --check . && ruff check . && mypy")
+
+
+ns = Collection(up, down, status, seed, pay, report, lease, test, check)
+for name, verbs in {
+    "backup": (backup, backup_list, backup_verify),
+    "runs": (runs, runs_show),
+    "hosts": (hosts_up, hosts_down),
+    "secrets": (secrets_wrap,),
+}.items():
+    ns.add_collection(Collection(name, *verbs))
