@@ -88,8 +88,8 @@ def _hand_over(tag: str, place: str, engine: docker.DockerClient, local: docker.
     except ImageNotFound:
         if tag.startswith("separuh/"):
             raise ImagesError(
-                f"{place} is to run {tag}, which is neither there nor on this machine's engine. Bring it from the machine"
-                f" that built it (docker save {tag} | ssh … docker load), or take its line out of the pins to build anew"
+                f"{place} is to run {tag}, which is neither there nor on this machine's engine. Bring it from where it "
+                f"was built (docker save {tag} | ssh … docker load), or take its line out of the pins to build anew"
             ) from None
         say(f"{place}: pulling {tag}")
         engine.images.pull(tag)
