@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import docker
-from docker.errors import BuildError, ImageNotFound
+from docker.errors import BuildError
 from docker.models.images import Image as Built
 
+from infra import base_image
 from infra.settings import ROOT, SettingsError
 
-BASE = "debian:trixie-slim"
 CONTEXT = ROOT / "infra" / "images"
 PACKAGES = "/usr/share/separuh/packages"
 INPUTS = "separuh.inputs"
@@ -76,13 +76,7 @@ def build(names: frozenset[str], client: docker.DockerClient, say: Say = print) 
     At most two at a time: a build is downloads and compression, and the machine has other work. ImagesError names the
     image whose build failed, with the last lines of its output.
     """
-    try:
-        digest = client.images.get(BASE).id or ""
-    except ImageNotFound:
-        raise ImagesError(
-            f"this machine's engine has no {BASE} to build on: run ./inv, which gets or makes it"
-        ) from None
-    common = _made(client, "base", digest, BASE, say)
+    common = _made(client, "base", base_image.ensure(client, say), base_image.TAG, say)
     base = common.tags[0]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         made = pool.map(lambda name: (name, _made(client, name, common.id or "", base, say).tags[0]), sorted(names))
