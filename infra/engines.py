@@ -18,6 +18,7 @@ import docker
 import requests
 from docker.errors import DockerException
 
+from infra import local_engine
 from infra.settings import Settings
 
 CONNECT_SECONDS = 3
@@ -65,7 +66,10 @@ class Engines:
         return known.get(place, self._settings.witness.engine)
 
     def client(self, place: str) -> docker.DockerClient:
-        """Return the client of `place`, opened at most once; EngineUnreachable within ANSWER_SECONDS."""
+        """Return the client of `place`, opened at most once; EngineUnreachable within ANSWER_SECONDS.
+
+        A local engine that is missing or dead is installed or started first, where this machine allows it.
+        """
         engine = self.engine(place)
         with self._lock:
             if engine not in self._clients:
@@ -86,12 +90,13 @@ class Engines:
     def _open(self, place: str, engine: str) -> docker.DockerClient:
         try:
             if engine == "local":
+                local_engine.ensure()
                 client = docker.from_env(timeout=ANSWER_SECONDS, version="auto")
             else:
                 socket = self._forward(place, engine)
                 client = docker.DockerClient(f"unix://{socket}", timeout=ANSWER_SECONDS, version="auto")
         except (DockerException, requests.RequestException) as error:
-            advice = "Start it (./inv does on Debian) or set DOCKER_HOST." if engine == "local" else _advice(place)
+            advice = "Start it, or set DOCKER_HOST." if engine == "local" else _advice(place)
             raise EngineUnreachable(place, engine, _last_line(str(error)), advice) from error
         client.api.timeout = REQUEST_SECONDS
         return client
