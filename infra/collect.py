@@ -15,13 +15,15 @@ from typing import Any
 
 from google.protobuf import json_format  # type: ignore[import-untyped]
 
+from infra.settings import SettingsError
+
 SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - how Pulumi's wire format marks a secret
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 STACK_TYPE = "pulumi:pulumi:Stack"
 
 
-class DeclarationError(Exception):
+class DeclarationError(SettingsError):
     """The program declares what cannot be carried out; the message says which resource and what to do."""
 
 

@@ -19,13 +19,14 @@ from infra.embedded_compare import Refused
 from infra.embedded_plan import Change, Plan, refuse_others
 from infra.engines import Engines
 from infra.present import look
+from infra.settings import SettingsError
 
 AT_ONCE = 4
 
 Report = Callable[[Change, float], None]  # what was done, and the seconds it took
 
 
-class ApplyFailed(Exception):
+class ApplyFailed(SettingsError):
     """A change could not be made; the message says which, where, what was done before, and how to go on."""
 
 
@@ -57,13 +58,13 @@ def apply(planned: Plan, engines: Engines, report: Report) -> None:
                 raise _failed(*failed, done, planned) from failed[1]
 
 
-def down(stack: str, engines: Engines, *, volumes: bool, report: Callable[[str, str], None]) -> None:
-    """Remove every container and network of `stack`, and its volumes where `volumes` says so.
+def down(engines: Engines, *, volumes: bool, report: Callable[[str, str], None]) -> None:
+    """Remove every container and network of the stack, and its volumes where `volumes` says so.
 
     Every place must answer: one left out would go on with its part of the stack. Refuses what Pulumi made.
     """
     clients = {engines.engine(place): engines.client(place) for place in engines.places}
-    present = {engine: look(client, stack) for engine, client in clients.items()}
+    present = {engine: look(client, engines.settings.stack) for engine, client in clients.items()}
     refuse_others(present.values())
     for engine, here in present.items():
         for kind in ("container", "network", "volume") if volumes else ("container", "network"):

@@ -9,6 +9,7 @@ from infra import embedded_container as container
 from infra.collect import DeclarationError, Declared
 from infra.embedded_container import Difference
 from infra.present import ENGINE_LABEL, PLACE_LABEL, STACK_LABEL, Present
+from infra.settings import SettingsError
 
 KINDS = {
     "docker:index/network:Network": "network",
@@ -22,7 +23,7 @@ _INPUTS = {
 _DEFAULT_DRIVER = {"network": "bridge", "volume": "local"}
 
 
-class Refused(Exception):
+class Refused(SettingsError):
     """This plan is not carried out, and nothing was changed; the message says why and what to do instead."""
 
 

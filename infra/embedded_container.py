@@ -122,7 +122,9 @@ _FIELDS: dict[str, _Field] = {
     "ports": _Field("HostConfig", "PortBindings", make=_ports),
     "groupAdds": _Field("HostConfig", "GroupAdd", form=_unordered),
     "shmSize": _Field("HostConfig", "ShmSize", make=lambda v: v * MIB, fixed=False),
-    "logDriver": _Field("HostConfig", "LogConfig", make=lambda v: {"Type": v}, fixed=False),
+    "logDriver": _Field(
+        "HostConfig", "LogConfig", make=lambda v: {"Type": v}, form=lambda v: (v or {}).get("Type"), fixed=False
+    ),
     "networkMode": _Field("HostConfig", "NetworkMode", fixed=False),
 }
 _CAPABILITIES = {"adds": "CapAdd", "drops": "CapDrop"}

@@ -52,11 +52,14 @@ class Plan:
     images: Mapping[tuple[str, str], Mapping[str, Any] | None]  # (place, image): inspect data, None where missing
 
 
-def plan(declared: Iterable[Declared], engines: Engines, stack: str, *, only: Collection[str] = ()) -> Plan:
+def plan(declared: Iterable[Declared], engines: Engines, *, only: Collection[str] = ()) -> Plan:
     """Compare the declarations with the engines of all places, or of the places in `only`.
 
     Raises Refused, DeclarationError, and EngineUnreachable for a place that is needed.
     """
+    stack = engines.settings.stack
+    if engines.settings.production:
+        raise Refused(f"stack {stack} is production: only Pulumi's engine, which keeps a state, brings it up")
     places = tuple(place for place in engines.places if not only or place in only)
     objects = [
         one for one in _objects(declared, stack) if place_of(one) in places or place_of(one) not in engines.places

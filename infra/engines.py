@@ -19,7 +19,7 @@ import requests
 from docker.errors import DockerException
 
 from infra import local_engine
-from infra.settings import Settings
+from infra.settings import Settings, SettingsError
 
 CONNECT_SECONDS = 3
 ANSWER_SECONDS = 5
@@ -27,7 +27,7 @@ REQUEST_SECONDS = 120
 REMOTE_SOCKET = "/var/run/docker.sock"
 
 
-class EngineUnreachable(Exception):
+class EngineUnreachable(SettingsError):
     """No Docker engine answers at a place; the message says which, what was tried, and what to do."""
 
     def __init__(self, place: str, engine: str, reason: str, advice: str) -> None:
@@ -41,7 +41,7 @@ class Engines:
 
     def __init__(self, settings: Settings) -> None:
         """Nothing is opened yet."""
-        self._settings = settings
+        self.settings = settings
         self._clients: dict[str, docker.DockerClient] = {}
         self._forwards: list[subprocess.Popen[str]] = []
         self._folder = tempfile.TemporaryDirectory(prefix="separuh-")
@@ -58,12 +58,12 @@ class Engines:
     @property
     def places(self) -> tuple[str, ...]:
         """The names of the stack's places, sites first."""
-        return tuple(place.name for place in self._settings.places)
+        return tuple(place.name for place in self.settings.places)
 
     def engine(self, place: str) -> str:
         """Return `local` or `ssh://…`; a name that is no place's stands for all of them, where they share an engine."""
-        known = {known.name: known.engine for known in self._settings.places}
-        return known.get(place, self._settings.witness.engine)
+        known = {known.name: known.engine for known in self.settings.places}
+        return known.get(place, self.settings.witness.engine)
 
     def client(self, place: str) -> docker.DockerClient:
         """Return the client of `place`, opened at most once; EngineUnreachable within ANSWER_SECONDS.
@@ -104,7 +104,7 @@ class Engines:
     def _forward(self, place: str, engine: str) -> Path:
         """Forward the engine's socket to one of our own; return its path once ssh listens on it."""
         socket = Path(self._folder.name) / f"{place}.sock"
-        argv = _forward_argv(self._settings, engine, socket)
+        argv = _forward_argv(self.settings, engine, socket)
         ssh = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self._forwards.append(ssh)
         deadline = time.monotonic() + ANSWER_SECONDS

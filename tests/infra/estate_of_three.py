@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from infra.settings import Settings, load
 
@@ -18,7 +19,7 @@ class Choices:
     """What a test declares otherwise than the rest."""
 
     memory_mb: int = 32
-    secret: str = "hush-hush-hush"
+    password: str = "hush-hush-hush"  # noqa: S105
     command: tuple[str, ...] = ("sleep", "1000")
     places: tuple[str, ...] = PLACES
     extra: str = ""  # a resource of a type that the embedded engine does not do
@@ -32,7 +33,7 @@ def settings(root: Path, stack: str) -> Settings:
     return load(stack, root)
 
 
-def program(stack: str, choices: Choices = Choices()) -> Callable[[], None]:  # noqa: B008 - frozen
+def program(stack: str, choices: Choices = Choices()) -> Callable[[], None]:
     """Return a program that declares, a place: a LAN, files, a member that reads them; and a link over all places."""
 
     def declare() -> None:
@@ -42,7 +43,7 @@ def program(stack: str, choices: Choices = Choices()) -> Callable[[], None]:  # 
         def labels(name: str, place: str, role: str) -> dict[str, str]:
             return {"separuh.stack": stack, "separuh.name": name, "separuh.place": place, "separuh.role": role}
 
-        def on(kind: str, name: str, given: dict[str, str]) -> list[object]:
+        def on(kind: str, name: str, given: dict[str, str]) -> Any:
             make = getattr(docker, f"{kind}LabelArgs")
             return [make(label=key, value=value) for key, value in {**given, "separuh.name": name}.items()]
 
@@ -76,7 +77,7 @@ def program(stack: str, choices: Choices = Choices()) -> Callable[[], None]:  # 
                 uploads=[
                     docker.ContainerUploadArgs(
                         file="/config/password",
-                        content=pulumi.Output.secret(choices.secret),
+                        content=pulumi.Output.secret(choices.password),
                         permissions="0400",
                         owner="5432",
                         group="5432",
