@@ -1,0 +1,78 @@
+"""A site's database: PostgreSQL under Patroni, which archives to its own site's repository only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_docker as docker
+
+from infra.archive import configuration, data_path
+from infra.member import CA, Ground, Shape, elsewhere, member, volume
+from infra.render import render
+from infra.settings import PORTS, MiB, Site, address
+
+SPOOL_BYTES = 128 * MiB  # fetched WAL, at most archive-get-queue-max, and the marks of what was pushed
+STOP_SECONDS = 30  # PostgreSQL hands its last WAL to the standby before it ends
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseArgs:
+    """Where the database stands; `site` is the place of `ground`."""
+
+    ground: Ground
+    site: Site
+
+
+class Database(pulumi.ComponentResource):
+    """One member of the cluster. `data` and `run` are the volumes that the site's backup role shares."""
+
+    data: docker.Volume
+    run: docker.Volume
+
+    def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare the volumes and the container."""
+        super().__init__("separuh:estate:Database", name, None, opts)
+        ground, settings = args.ground, args.ground.settings
+        self.data = volume(self, ground, "db", "data", stateful=True)
+        self.run = volume(self, ground, "db", "run")
+        patroni = render(
+            "db/patroni.yml",
+            name=ground.name("db"),
+            cluster=settings.cluster,
+            database=settings.database,
+            data=data_path(ground),
+            ports=PORTS,
+            db=elsewhere(settings, ground.place, "db"),
+            patroni=elsewhere(settings, ground.place, "patroni"),
+            etcd=[address(settings, ground.place, place, "etcd") for place in settings.places],
+            passwords={user: ground.secrets.password(user) for user in ("postgres", "replicator", "rewind")},
+        )
+        member(
+            self,
+            ground,
+            Shape(
+                role="db",
+                files={
+                    "patroni.yml": patroni,
+                    "push.conf": configuration(ground, [args.site]),
+                    "pgbackrest.conf": configuration(ground, settings.sites),
+                    "database.name": settings.cluster,
+                    "database.password": ground.secrets.password("credit"),
+                },
+                health=(
+                    "curl",
+                    "-fsS",
+                    "--cacert",
+                    CA,
+                    "-o",
+                    "/dev/null",
+                    f"https://localhost:{PORTS['patroni']}/health",
+                ),
+                volumes=((self.data, "/data"), (self.run, "/var/run/postgresql")),
+                tmpfs={"/spool": SPOOL_BYTES},
+                ports=("db", "patroni"),
+                stop_seconds=STOP_SECONDS,
+            ),
+        )
+        self.register_outputs({})
