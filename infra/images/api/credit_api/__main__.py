@@ -1,0 +1,44 @@
+"""`python3 -m credit_api serve` is the service, `… schema` the one-shot of a first boot."""
+
+from __future__ import annotations
+
+import sys
+
+from credit_api import config
+
+
+def main(arguments: list[str]) -> int:
+    """Run the service until SIGTERM, or the one-shot to its end; return the exit code (3: a foreign database)."""
+    if arguments not in (["serve"], ["schema"]):
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        given = config.read()
+    except config.ConfigError as error:
+        print(f"credit-api: {error}", file=sys.stderr)
+        return 1
+    if arguments == ["schema"]:
+        if not given.schema:
+            return 0
+        # The service needs no Alembic in memory.
+        from credit_api import schema  # noqa: PLC0415
+
+        try:
+            print(f"credit-api: {schema.make(given)}")
+        except schema.Foreign as error:
+            print(f"credit-api: {error}", file=sys.stderr)
+            return 3
+        return 0
+
+    import uvicorn  # noqa: PLC0415
+
+    from credit_api.app import create  # noqa: PLC0415
+
+    # No limit on the graceful stop: each request in flight has its own deadline, and cancelling one would cancel its
+    # commit. One process: a site has several of these containers.
+    uvicorn.run(create(given), host="0.0.0.0", port=given.port, access_log=False, log_level="warning")  # noqa: S104
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,131 @@
+"""One statement, one round trip, through the pooler, until its outcome is known or the request's time is up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from credit_api.config import Config
+from credit_api.refusals import BUSY, BY_SQLSTATE, UNKNOWN, Refused
+from credit_api.retry import Fate, fate
+
+Row = dict[str, Any]
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.4
+
+
+class Doubtful(psycopg.OperationalError):
+    """The commit was answered with a warning: it may stand on one site alone. It has no SQLSTATE, so its fate is unknown."""
+
+
+class Connection(psycopg.AsyncConnection[Row]):
+    """A session that remembers a warning. Functions of ours raise none, so it came with the commit."""
+
+    doubtful = False
+
+    def note(self, notice: psycopg.errors.Diagnostic) -> None:
+        """Keep that a cancelled wait for the other site turned a commit into a warning (01000) or an ending (57P01)."""
+        self.doubtful = self.doubtful or notice.sqlstate in {"01000", "57P01"}
+
+
+def sever(connection: Connection) -> None:
+    """End a statement by cutting its socket. A cancel would acknowledge a commit that waits for the other site."""
+    with suppress(OSError, psycopg.OperationalError):
+        # A duplicate of the descriptor: shutting it down wakes the waiting task and leaves closing to psycopg.
+        with socket.socket(fileno=os.dup(connection.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
+
+
+@dataclass
+class Answer:
+    """The rows of a statement, and how often it was repeated to get them."""
+
+    rows: list[Row]
+    retried: int
+
+
+class Database:
+    """The pool, and the rule for repeating a statement on it."""
+
+    def __init__(self, config: Config) -> None:
+        """Prepare the pool without connecting; `open` starts it."""
+        self._deadline = config.deadline
+        self._pool = AsyncConnectionPool(
+            config.dsn,
+            connection_class=Connection,
+            # Transaction pooling keeps no prepared statement of ours.
+            kwargs={
+                "autocommit": True,
+                "prepare_threshold": None,
+                "row_factory": dict_row,
+                "password": config.password,
+                "connect_timeout": 2,
+                "application_name": "credit-api",
+            },
+            min_size=min(4, config.connections),
+            max_size=config.connections,
+            configure=self._configure,
+            # The pool's own back-off doubles without bound; giving up early lets the next request connect at once.
+            reconnect_timeout=2,
+            open=False,
+        )
+
+    async def open(self) -> None:
+        """Start connecting in the background."""
+        await self._pool.open()
+
+    async def close(self) -> None:
+        """Close the idle connections, and those in use when they come back."""
+        await self._pool.close()
+
+    async def run(self, sql: str, params: tuple[object, ...] = (), *, repeatable: bool = False) -> Answer:
+        """Run one statement in a transaction of its own and return what it answers.
+
+        `repeatable` says that it gives the same answer when it is sent again. Raises Refused: the function's own, BUSY
+        where nothing was done in time, UNKNOWN where it may have been.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._deadline
+        pause, retried, unknown = FIRST_PAUSE, 0, False
+        while True:
+            try:
+                return Answer(await self._attempt(sql, params, until), retried)
+            except Exception as error:
+                became = fate(error)
+                if became is Fate.WRONG:
+                    refusal = BY_SQLSTATE.get(getattr(error, "sqlstate", None) or "")
+                    raise (Refused(refusal) if refusal else error) from error
+            unknown = unknown or became is Fate.UNKNOWN
+            if (unknown and not repeatable) or loop.time() + pause >= until:
+                raise Refused(UNKNOWN if unknown else BUSY)
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  spreads the herd, guards nothing
+            pause, retried = min(2 * pause, LONGEST_PAUSE), retried + 1
+
+    async def _attempt(self, sql: str, params: tuple[object, ...], until: float) -> list[Row]:
+        loop = asyncio.get_running_loop()
+        async with self._pool.connection(timeout=max(0.001, until - loop.time())) as pooled:
+            connection = cast(Connection, pooled)
+            cut = loop.call_at(until, sever, connection)
+            try:
+                rows = await (await connection.execute(sql.encode(), params)).fetchall()
+                if connection.doubtful:
+                    raise Doubtful("the commit came with a warning")
+            except psycopg.Error as error:
+                if fate(error) is Fate.UNKNOWN:
+                    await connection.close()
+                raise
+            finally:
+                cut.cancel()
+            return rows
+
+    @staticmethod
+    async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
+        connection.add_notice_handler(cast(Connection, connection).note)
