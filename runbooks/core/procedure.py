@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from infra.settings import Settings
-from runbooks.core.errors import Exit
+from rich.console import Console
+
+from infra.settings import ROOT, Settings
+from runbooks.core.errors import Exit, NotReady
+from runbooks.core.host import Estate
+from runbooks.core.journal import Head
+from runbooks.core.ledger import Ledger, new_id
+from runbooks.core.origin import commit, now, operator
+from runbooks.core.plan import show
 from runbooks.core.run import Run, Runbook, Step
+from runbooks.core.shift import Shift
+from runbooks.core.signals import interruptible
 
 if TYPE_CHECKING:
     from infra.secrets import Secrets
@@ -29,4 +39,39 @@ def carry_out(
 
     A dead run found on the way is finished first, or undone; `resume` does only that. `plan` changes nothing.
     """
-    raise NotImplementedError
+    console = Console()
+    console.print(f"stack {settings.stack}: {runbook.title}", markup=False, highlight=False)
+    with interruptible(), Estate(settings, secrets, plan_only=plan, console=console) as estate:
+        head = _new_head(runbook, arguments or {})
+        shift = Shift(estate, Ledger(ROOT, settings.stack, [estate.store(site) for site in settings.sites]), console)
+        if plan:
+            show(runbook, shift.run(head, planning=True), shift.usual(runbook.name))
+            return Exit.DONE
+        if runbook.touches_serving and not resume:
+            _consent(yes, settings, runbook)
+        with shift.leased(runbook, head, wait=resume):
+            if resume:
+                return shift.resume()
+            shift.settle_dead_run()
+            return shift.begin(runbook, head)
+
+
+def _consent(yes: bool, settings: Settings, runbook: Runbook) -> None:
+    """Ask before customers could notice something; NotReady where nobody can answer, or the answer is no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise NotReady(f"{runbook.name} touches serving and nobody can be asked here: look with --plan, go with --yes")
+    if input(f"{runbook.title} on stack {settings.stack}: go? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise NotReady("not agreed to; nothing was changed")
+
+
+def _new_head(runbook: Runbook, arguments: Mapping[str, str]) -> Head:
+    return Head(
+        id=new_id(runbook.name),
+        runbook=runbook.name,
+        arguments=dict(arguments),
+        started_at=now(),
+        operator=operator(),
+        commit=commit(),
+    )

@@ -1,0 +1,38 @@
+"""The one place where a verb's end becomes an exit code, and an error a message."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from rich.console import Console
+
+from infra.settings import SettingsError
+from runbooks.core.errors import Exit, SeparuhError
+from runbooks.core.signals import Interrupted
+
+
+def end(verb: Callable[[], int | None], debug: bool) -> NoReturn:
+    """Call `verb` and end the process with its code. Errors are told in words; `debug` adds the traceback."""
+    sys.exit(_code(verb, debug or bool(os.environ.get("SEPARUH_DEBUG"))))
+
+
+def _code(verb: Callable[[], int | None], debug: bool) -> int:
+    errors = Console(stderr=True)
+    try:
+        return int(verb() or Exit.DONE)
+    except SeparuhError as error:
+        code, said = error.exit, str(error)
+    except SettingsError as error:  # its subclasses say what is missing: secrets, images, an engine
+        code, said = (Exit.USAGE if type(error) is SettingsError else Exit.NOT_READY), str(error)
+    except Interrupted as error:
+        code, said = Exit.NOT_READY, f"{error} before anything was changed"
+    except Exception as error:
+        code = Exit.USAGE
+        said = f"internal error: {type(error).__name__}: {error}. With --debug it says where; please report it"
+    if debug:
+        errors.print_exception()
+    errors.print(said, markup=False, highlight=False, soft_wrap=True, style="red")
+    return code

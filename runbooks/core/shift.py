@@ -1,0 +1,149 @@
+"""One call of `carry_out`, from the lease to the record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from infra.settings import ROOT
+from runbooks.core.errors import Exit, SeparuhError, Undone
+from runbooks.core.host import Estate
+from runbooks.core.journal import Head, Journal
+from runbooks.core.lease import Holder, Lease
+from runbooks.core.ledger import Ledger, Record
+from runbooks.core.origin import change, find_runbook, now
+from runbooks.core.perform import Performance
+from runbooks.core.progress import Progress
+from runbooks.core.quorum import Etcd, NoQuorum
+from runbooks.core.report import usual_seconds
+from runbooks.core.run import Run, Runbook
+from runbooks.core.signals import deaf
+
+
+class Shift:
+    """What one call of `carry_out` has open: the estate, the ledger, and the lease once it is held."""
+
+    def __init__(self, estate: Estate, ledger: Ledger, console: Console) -> None:
+        """Hold no lease yet."""
+        self._estate, self._ledger, self._console = estate, ledger, console
+        self._lease: Lease | None = None
+
+    def usual(self, runbook: str) -> Mapping[str, float]:
+        """Return the median seconds of each step of `runbook`, from the records on this machine."""
+        return usual_seconds(self._ledger.all(), runbook)
+
+    def run(self, head: Head, planning: bool = False) -> Run:
+        """Return the run that `head` describes."""
+        settings, secrets = self._estate.settings, self._estate.secrets
+        return Run(
+            id=head.id,
+            runbook=head.runbook,
+            settings=settings,
+            secrets=secrets,
+            estate=self._estate,
+            arguments=head.arguments,
+            figures=head.figures,
+            notes=head.notes,
+            reasons=head.reasons,
+            resumed=head.begun > 0,
+            planning=planning,
+        )
+
+    @contextmanager
+    def leased(self, runbook: Runbook, head: Head, wait: bool) -> Iterator[None]:
+        """Hold the stack's lease meanwhile; a founding runbook goes without one where there is no quorum yet."""
+        lease = Lease(Etcd(self._estate), self._estate.settings.stack)
+        try:
+            lease.acquire(Holder(head.id, head.operator, head.started_at, runbook.title), wait)
+            self._lease = lease
+        except NoQuorum:
+            if not runbook.founding:
+                raise
+        try:
+            yield
+        finally:
+            lease.release()
+
+    def resume(self) -> Exit:
+        """Finish the run whose runner died, or undo it, and say which; raise Undone or Failed as any run does."""
+        found = self._lease.read_head() if self._lease else None
+        if not found:
+            self._say("no dead run: nothing to resume")
+            return Exit.DONE
+        return self._finish(Head.parse(found))
+
+    def settle_dead_run(self) -> None:
+        """Resume before a run of our own, which may go on also where the dead one had to be undone."""
+        found = self._lease.read_head() if self._lease else None
+        if found:
+            try:
+                self._finish(Head.parse(found))
+            except Undone as failure:
+                self._say(str(failure))
+
+    def _finish(self, head: Head) -> Exit:
+        self._say(f"run {head.id} was left in step {head.begun} by {head.operator}: finishing it")
+        return self._take_steps(find_runbook(head.runbook), head)
+
+    def begin(self, runbook: Runbook, head: Head) -> Exit:
+        """Look whether all is ready, then take the runbook's steps."""
+        run = self.run(head)
+        for precheck in runbook.prechecks:
+            precheck(run)
+        return self._take_steps(runbook, head)
+
+    def _take_steps(self, runbook: Runbook, head: Head) -> Exit:
+        run = self.run(head)
+        journal = Journal(ROOT / ".separuh" / run.settings.stack / "journal", run.id)
+        progress = Progress(self._console, self.usual(runbook.name))
+        performance = Performance(run, runbook.table(run), head, journal, self._lease, progress)
+        outcome = Exit.FAILED
+        try:
+            performance.carry_through()
+            outcome = Exit.DEGRADED if run.reasons else Exit.DONE
+        except SeparuhError as failure:
+            outcome = failure.exit
+            raise
+        finally:
+            with deaf():
+                self._close(run, head, outcome)
+        return outcome
+
+    def _close(self, run: Run, head: Head, outcome: Exit) -> None:
+        """Write the run's record, and forget its head unless it must still be finished."""
+        missed = self._ledger.append(_record(run, head, outcome))
+        if self._lease and outcome is not Exit.FAILED:
+            self._lease.drop_head()
+        for line in missed:
+            self._say(line)
+        for reason in run.reasons:
+            self._say(f"degraded: {reason}")
+        seconds = sum(step.seconds for step in head.steps)
+        self._say(f"run {run.id}: {_word(outcome)} in {seconds:.1f} s (./inv runs.show {run.id})")
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _record(run: Run, head: Head, outcome: Exit) -> Record:
+    return Record(
+        id=run.id,
+        runbook=run.runbook,
+        stack=run.settings.stack,
+        operator=head.operator,
+        commit=head.commit,
+        change=change(),
+        started_at=head.started_at,
+        ended_at=now(),
+        seconds=round(sum(step.seconds for step in head.steps), 3),
+        outcome=_word(outcome),
+        steps=tuple(head.steps),
+        figures={**run.figures, **({"resumed": True} if run.resumed else {})},
+        reasons=tuple(run.reasons),
+    )
+
+
+def _word(outcome: Exit) -> str:
+    return outcome.name.lower().replace("_", " ")
