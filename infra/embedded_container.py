@@ -145,8 +145,11 @@ def check(declared: Declared) -> None:
 
 
 def networks(inputs: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the declared networks by name, each with its aliases, sorted."""
-    return {entry["name"]: sorted(entry.get("aliases", [])) for entry in inputs.get("networksAdvanced", [])}
+    """Return the declared networks by name, each with its aliases, sorted; the host name is one without saying so."""
+    of_engine = {inputs.get("hostname")}
+    return {
+        entry["name"]: sorted({*entry.get("aliases", [])} - of_engine) for entry in inputs.get("networksAdvanced", [])
+    }
 
 
 def body(declared: Declared, image: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,7 +179,7 @@ def differences(declared: Declared, found: Mapping[str, Any], image: Mapping[str
         return [Difference("image", found["Config"]["Image"], f"{declared.inputs['image']} (not on this engine yet)")]
     pairs: dict[str, tuple[Any, Any]] = {}
     if found["Image"] != image["Id"]:
-        pairs["image"] = (found["Config"]["Image"], declared.inputs["image"])
+        pairs["image"] = (f"{found['Config']['Image']} {found['Image']}", f"{declared.inputs['image']} {image['Id']}")
     for name, field in _FIELDS.items():
         if name in declared.inputs or field.fixed:
             wanted = _wanted(name, declared, image)
@@ -218,12 +221,10 @@ def _labels(declared: Declared, image: Mapping[str, Any]) -> dict[str, str]:
 
 
 def attached(found: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return networks and aliases of inspect data, without the short id that the engine adds by itself."""
+    """Return networks and aliases of inspect data, without those that the engine adds by itself: id and host name."""
+    of_engine = {found["Id"][:12], found["Config"]["Hostname"]}
     endpoints = found["NetworkSettings"]["Networks"] or {}
-    return {
-        name: sorted(alias for alias in endpoint.get("Aliases") or [] if alias != found["Id"][:12])
-        for name, endpoint in endpoints.items()
-    }
+    return {name: sorted({*(endpoint.get("Aliases") or [])} - of_engine) for name, endpoint in endpoints.items()}
 
 
 def _shown(name: str, before: Any, after: Any, declared: Declared) -> Difference:

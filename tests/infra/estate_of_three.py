@@ -11,6 +11,7 @@ from typing import Any
 from infra.settings import Settings, load
 
 IMAGE = "debian:trixie-slim"
+PORT = 25080
 PLACES = ("jkt", "sby", "bdg")
 
 
@@ -88,11 +89,14 @@ def program(stack: str, choices: Choices = Choices()) -> Callable[[], None]:
                 member_name,
                 name=member_name,
                 image=IMAGE,
+                hostname=member_name,
                 command=list(choices.command),
                 user="5432:5432",
                 envs=["ROLE=db"],
                 labels=on("Container", member_name, given),
                 memory=choices.memory_mb,
+                memory_swap=choices.memory_mb,
+                log_driver="local",
                 cpu_shares=64,
                 restart="unless-stopped",
                 init=True,
@@ -106,6 +110,7 @@ def program(stack: str, choices: Choices = Choices()) -> Callable[[], None]:
                 stop_timeout=1,
                 destroy_grace_seconds=1,
                 volumes=[docker.ContainerVolumeArgs(volume_name=config.name, container_path="/config", read_only=True)],
+                ports=[docker.ContainerPortArgs(internal=80, external=PORT + PLACES.index(place), ip="127.0.0.1")],
                 networks_advanced=[
                     docker.ContainerNetworksAdvancedArgs(name=lan.name, aliases=[f"db-1.{place}", "leader"]),
                     docker.ContainerNetworksAdvancedArgs(name=link.name, aliases=[f"db-1.{place}.link"]),
