@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
             return 3
         return 0
 
-    import uvicorn  # noqa: PLC0415
+    import uvicorn  # type: ignore[import-not-found]  # noqa: PLC0415  in the image alone
 
     from credit_api.app import create  # noqa: PLC0415
 

@@ -18,7 +18,7 @@ class Config:
     """`dsn` has no password; `password` stays out of every representation. Durations are seconds.
 
     `connections` is the most this process opens to its pooler. `deadline` bounds one request, all retries included.
-    `schema` lets this container make the schema of an empty database at its first boot.
+    `schema` lets this container make the schema of an empty database at its first boot; any number of them may.
     """
 
     dsn: str
@@ -26,7 +26,7 @@ class Config:
     connections: int = 16
     deadline: float = 8.0
     port: int = 8000
-    schema: bool = False
+    schema: bool = True
 
 
 def read(path: Path = PATH) -> Config:

@@ -23,7 +23,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.4
 
 
 class Doubtful(psycopg.OperationalError):
-    """The commit was answered with a warning: it may stand on one site alone. It has no SQLSTATE, so its fate is unknown."""
+    """The commit came with a warning: it may stand on one site alone. No SQLSTATE, so its fate counts as unknown."""
 
 
 class Connection(psycopg.AsyncConnection[Row]):
@@ -38,10 +38,9 @@ class Connection(psycopg.AsyncConnection[Row]):
 
 def sever(connection: Connection) -> None:
     """End a statement by cutting its socket. A cancel would acknowledge a commit that waits for the other site."""
-    with suppress(OSError, psycopg.OperationalError):
-        # A duplicate of the descriptor: shutting it down wakes the waiting task and leaves closing to psycopg.
-        with socket.socket(fileno=os.dup(connection.fileno())) as line:
-            line.shutdown(socket.SHUT_RDWR)
+    # A duplicate of the descriptor: shutting it down wakes the waiting task and leaves closing to psycopg.
+    with suppress(OSError, psycopg.OperationalError), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
 
 
 @dataclass
@@ -111,8 +110,7 @@ class Database:
 
     async def _attempt(self, sql: str, params: tuple[object, ...], until: float) -> list[Row]:
         loop = asyncio.get_running_loop()
-        async with self._pool.connection(timeout=max(0.001, until - loop.time())) as pooled:
-            connection = cast(Connection, pooled)
+        async with self._pool.connection(timeout=max(0.001, until - loop.time())) as connection:
             cut = loop.call_at(until, sever, connection)
             try:
                 rows = await (await connection.execute(sql.encode(), params)).fetchall()
