@@ -15,7 +15,7 @@ from infra.machine import DEFAULT_SOCKET, MachineError, Say, decide, engine_answ
 PACKAGES = ("docker.io", "iptables", "containerd", "runc", "mmdebstrap")
 CLI_PACKAGE = "docker-cli"  # Debian 13 split it off; Debian 12 has no such package
 LOG = Path("/var/log/separuh-dockerd.log")
-PID_FILE = Path("/var/run/docker.pid")
+PID_FILES = {"docker.pid": "dockerd", "docker/containerd/containerd.pid": "containerd"}
 INSTALL_SECONDS = 600
 START_SECONDS = 60
 LOCK = Path("/run/separuh-machine.lock")  # of the machine, not of the checkout: two checkouts share one engine
@@ -79,14 +79,18 @@ def _start(say: Say) -> None:
     _wait(died)
 
 
-def forget_dead_engine(pid_file: Path = PID_FILE, processes: Path = Path("/proc")) -> None:
-    """Remove the pid file of an engine that died, where its number is another process's now: dockerd would refuse."""
-    try:
-        name = (processes / pid_file.read_text().strip() / "comm").read_text().strip()
-    except OSError:
-        return
-    if name != "dockerd":
-        pid_file.unlink(missing_ok=True)
+def forget_dead_engine(run: Path = Path("/var/run"), processes: Path = Path("/proc")) -> None:
+    """Remove the pid files under `run` of an engine that was killed, where their numbers name no such process.
+
+    dockerd takes any process of that number for itself, an unrelated or an unreaped one too, and refuses to start.
+    """
+    for pid_file, program in PID_FILES.items():
+        try:
+            executable = (processes / (run / pid_file).read_text().strip() / "exe").readlink()
+        except FileNotFoundError:
+            executable = Path()
+        if executable.name != program:
+            (run / pid_file).unlink(missing_ok=True)
 
 
 def _wait(died: Callable[[], str]) -> None:
