@@ -65,8 +65,8 @@ class Lease:
         """Raise LeaseLost unless the lease is still this run's."""
         if not self.held:
             raise LeaseLost(
-                f"stack {self._stack}: the lease ran out, because no etcd member confirmed it for {self._ttl} s. "
-                "./inv status shows etcd; the same runbook with --resume goes on from here"
+                f"stack {self._stack}: the lease ran out, because no etcd member confirmed it for {self._ttl} s, or "
+                "somebody ended it. ./inv status shows etcd, ./inv lease who holds it now"
             )
 
     def regain(self, run_id: str) -> bool:

@@ -15,6 +15,7 @@ from runbooks.core.journal import Head
 from runbooks.core.ledger import Ledger, new_id
 from runbooks.core.origin import commit, now, operator
 from runbooks.core.plan import show
+from runbooks.core.quorum import Etcd
 from runbooks.core.run import Run, Runbook, Step
 from runbooks.core.shift import Shift
 from runbooks.core.signals import interruptible
@@ -43,7 +44,8 @@ def carry_out(
     console.print(f"stack {settings.stack}: {runbook.title}", markup=False, highlight=False)
     with interruptible(), Estate(settings, secrets, plan_only=plan, console=console) as estate:
         head = _new_head(runbook, arguments or {})
-        shift = Shift(estate, Ledger(ROOT, settings.stack, [estate.store(site) for site in settings.sites]), console)
+        ledger = Ledger(ROOT, settings.stack, [estate.store(site) for site in settings.sites])
+        shift = Shift(estate, Etcd(estate), ledger, ROOT)
         if plan:
             show(runbook, shift.run(head, planning=True), shift.usual(runbook.name))
             return Exit.DONE

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
-from rich.console import Console
-
-from infra.settings import ROOT
 from runbooks.core.errors import Exit, SeparuhError, Undone
 from runbooks.core.host import Estate
 from runbooks.core.journal import Head, Journal
-from runbooks.core.lease import Holder, Lease
+from runbooks.core.lease import TTL, Holder, Lease
 from runbooks.core.ledger import Ledger, Record
 from runbooks.core.origin import change, find_runbook, now
 from runbooks.core.perform import Performance
 from runbooks.core.progress import Progress
-from runbooks.core.quorum import Etcd, NoQuorum
+from runbooks.core.quorum import NoQuorum, Quorum
 from runbooks.core.report import usual_seconds
 from runbooks.core.run import Run, Runbook
 from runbooks.core.signals import deaf
@@ -25,9 +23,9 @@ from runbooks.core.signals import deaf
 class Shift:
     """What one call of `carry_out` has open: the estate, the ledger, and the lease once it is held."""
 
-    def __init__(self, estate: Estate, ledger: Ledger, console: Console) -> None:
-        """Hold no lease yet."""
-        self._estate, self._ledger, self._console = estate, ledger, console
+    def __init__(self, estate: Estate, quorum: Quorum, ledger: Ledger, root: Path) -> None:
+        """`root` is the checkout. No lease is held yet."""
+        self._estate, self._quorum, self._ledger, self._root = estate, quorum, ledger, root
         self._lease: Lease | None = None
 
     def usual(self, runbook: str) -> Mapping[str, float]:
@@ -54,7 +52,7 @@ class Shift:
     @contextmanager
     def leased(self, runbook: Runbook, head: Head, wait: bool) -> Iterator[None]:
         """Hold the stack's lease meanwhile; a founding runbook goes without one where there is no quorum yet."""
-        lease = Lease(Etcd(self._estate), self._estate.settings.stack)
+        lease = Lease(self._quorum, self._estate.settings.stack, TTL)
         try:
             lease.acquire(Holder(head.id, head.operator, head.started_at, runbook.title), wait)
             self._lease = lease
@@ -96,8 +94,8 @@ class Shift:
 
     def _take_steps(self, runbook: Runbook, head: Head) -> Exit:
         run = self.run(head)
-        journal = Journal(ROOT / ".separuh" / run.settings.stack / "journal", run.id)
-        progress = Progress(self._console, self.usual(runbook.name))
+        journal = Journal(self._root / ".separuh" / run.settings.stack / "journal", run.id)
+        progress = Progress(self._estate.console, self.usual(runbook.name))
         performance = Performance(run, runbook.table(run), head, journal, self._lease, progress)
         outcome = Exit.FAILED
         try:
@@ -124,7 +122,7 @@ class Shift:
         self._say(f"run {run.id}: {_word(outcome)} in {seconds:.1f} s (./inv runs.show {run.id})")
 
     def _say(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._estate.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _record(run: Run, head: Head, outcome: Exit) -> Record:

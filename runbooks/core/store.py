@@ -6,9 +6,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from infra.settings import Settings, Site, published
@@ -32,6 +29,9 @@ class Store:
 
     def __init__(self, site: Site, settings: Settings, secrets: Secrets, plan_only: bool, console: Console) -> None:
         """Prepare a client; nothing is sent before the first request."""
+        import boto3  # noqa: PLC0415 - 0.4 s that a verb without a store need not wait
+        from botocore.config import Config  # noqa: PLC0415
+
         self.site, self.name = site, f"{settings.stack}-{site.name}-store"
         self.bucket = settings.bucket(site)
         self._plan_only, self._console = plan_only, console
@@ -69,6 +69,8 @@ class Store:
         self._send(request)
 
     def _send(self, request: Request[Any]) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
         try:
             return getattr(self._client, request.operation)(**request.params)
         except ClientError as error:
