@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "separuh:"
 STRICT = ConfigDict(extra="forbid")
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,11}$")]
+FromRoot = Annotated[str, AfterValidator(lambda path: str(ROOT / Path(path).expanduser()))]
 MiB = 1024 * 1024
 
 # Inside a container. Between places that do not share an engine each is published under the same number.
@@ -71,10 +72,10 @@ class Site(Place):
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Ssh:
-    """How places behind ssh:// are reached. Host keys are always checked."""
+    """How places behind ssh:// are reached. Host keys are always checked. A relative path is the checkout's."""
 
-    identity_file: str = "~/.ssh/id_ed25519"
-    known_hosts: str = "~/.ssh/known_hosts"
+    identity_file: FromRoot = "~/.ssh/id_ed25519"
+    known_hosts: FromRoot = "~/.ssh/known_hosts"
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
