@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from math import ceil
 from typing import Any
 
@@ -78,7 +79,7 @@ def quantile(values: Sequence[float], part: float) -> float | None:
 def stall(acknowledged_at: Sequence[float], until: float) -> float:
     """Return the longest gap, in seconds, between acknowledgements from 0 to `until`, both ends included."""
     moments = [0.0, *sorted(moment for moment in acknowledged_at if moment < until), until]
-    return max(after - before for before, after in zip(moments, moments[1:], strict=False))
+    return max(after - before for before, after in pairwise(moments))
 
 
 def figures(rate: float, seconds: float, seen: Mapping[str, Seen], late: Sequence[float]) -> Figures:

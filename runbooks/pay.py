@@ -1,0 +1,102 @@
+"""Pay instalments as customers do, through both sites' gateways, then ask the database about every one of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from math import ceil
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from infra.settings import ROOT, Settings, published
+from runbooks.adapters import credit
+from runbooks.adapters.credit import Audit
+from runbooks.core.customers import Customers
+from runbooks.core.errors import Exit, Failed, NotReady
+from runbooks.core.figures import Figures
+from runbooks.core.host import Estate
+from runbooks.core.leader import leader
+from runbooks.core.ledger import new_id
+from runbooks.core.probe import Order
+from runbooks.core.session import open_stack
+
+
+def pay(stack: str, rate: float, seconds: float, as_json: bool = False) -> Exit:
+    """Send `rate` payments a second for `seconds`, check them, print what was seen.
+
+    Returns DONE, or DEGRADED where a request failed or the run is void. Raises Failed when an acknowledged payment is
+    not there exactly once, or the books do not balance; the file of what was acknowledged is then kept.
+    """
+    if rate <= 0 or seconds <= 0:
+        raise NotReady("--rate and --seconds must be more than 0")
+    settings, secrets = open_stack(stack)
+    with Estate(settings, secrets) as estate, customers(estate, rate, seconds) as probe:
+        figures = probe.wait()
+        audit = audited(estate, probe)
+    if as_json:
+        print(json.dumps({"figures": figures.dump(), "audit": asdict(audit)}, indent=2))
+    else:
+        _show(Console(), settings, figures, audit)
+    if not audit.holds:
+        raise Failed(f"acknowledged payments are not as they were acknowledged; they are in {probe.order.acknowledged}")
+    return Exit.DEGRADED if figures.void or figures.failed_requests else Exit.DONE
+
+
+def customers(estate: Estate, rate: float, seconds: float) -> Customers:
+    """Return customers who pay real unpaid instalments for at most `seconds`, not started yet.
+
+    For any runbook: `with customers(…) as probe`, then `probe.stop()` and `audited(estate, probe)`.
+    """
+    settings = estate.settings
+    wanted = ceil(rate * seconds)
+    payments = leader(estate).ask(credit.payable(settings.cluster, wanted))
+    if len(payments) < wanted:
+        raise NotReady(
+            f"{wanted} payments are wanted and {len(payments)} instalments are unpaid on stack {settings.stack}: "
+            f"make more with ./inv seed --loans N --stack {settings.stack}"
+        )
+    run = new_id("pay")
+    return Customers(
+        Order(
+            run=run,
+            gateways={
+                site.name: f"http://{site.publish.address}:{published(site, 'gateway')}" for site in settings.sites
+            },
+            rate=rate,
+            seconds=seconds,
+            payments=payments,
+            acknowledged=str(ROOT / ".separuh" / settings.stack / "probe" / f"{run}.tsv"),
+        )
+    )
+
+
+def audited(estate: Estate, probe: Customers) -> Audit:
+    """Ask the database for every payment that `probe` saw acknowledged; forget the file when all is well."""
+    order = probe.order
+    audit = leader(estate).ask(credit.audit(estate.settings.cluster, order.run, probe.acknowledged()))
+    if audit.holds:
+        Path(order.acknowledged).unlink()
+    return audit
+
+
+def _show(console: Console, settings: Settings, figures: Figures, audit: Audit) -> None:
+    table = Table(title=f"stack {settings.stack}: {figures.rate:g} payments/s for {figures.seconds:g} s")
+    for heading in ("gateway", "sent", "acknowledged", "failed", "retried", "p50 ms", "p90", "p99", "max", "stall s"):
+        table.add_column(heading, justify="left" if heading == "gateway" else "right")
+    for name, seen in figures.gateways.items():
+        latencies = ("-" if value is None else f"{value:.1f}" for value in (seen.p50, seen.p90, seen.p99, seen.max))
+        numbers = (seen.sent, seen.acknowledged, seen.failed_requests, seen.retried)
+        table.add_row(name, *map(str, numbers), *latencies, f"{seen.write_stall_seconds:.2f}")
+    console.print(table)
+    for name, seen in figures.gateways.items():
+        for reason, times in seen.reasons.items():
+            console.print(f"{name}: {times} failed with {reason}")
+    console.print(
+        f"database: {audit.acknowledged} acknowledged, {audit.lost} lost, {audit.altered} altered, "
+        f"{audit.twice} twice, {audit.misposted} misposted, {audit.unacknowledged} paid without an answer; books "
+        + ("balance" if not audit.problems else f"do not balance: {'; '.join(audit.problems)}")
+    )
+    if figures.void:
+        console.print(f"void: {figures.void}")
