@@ -13,6 +13,8 @@ from runbooks.core.host import Estate
 
 T = TypeVar("T")
 WITHIN = 5.0
+TLS = ("--cacert=/config/ca.crt", "--cert=/config/tls.crt", "--key=/config/tls.key")
+ITSELF = "--endpoints=https://localhost:2379"
 
 
 class NoQuorum(NotReady):
@@ -102,7 +104,7 @@ class Etcd:
 
 def _etcdctl(*argv: str, parse: Callable[[str], T], stdin: str | None = None, ok: tuple[int, ...] = (0,)) -> Command[T]:
     limits = ("--dial-timeout=2s", f"--command-timeout={WITHIN - 1:g}s")
-    return Command(argv=("etcdctl", *limits, *argv), parse=parse, stdin=stdin, within=WITHIN, ok=ok)
+    return Command(argv=("etcdctl", *TLS, ITSELF, *limits, *argv), parse=parse, stdin=stdin, within=WITHIN, ok=ok)
 
 
 def _transaction(condition: str, then: str) -> Command[bool]:
