@@ -21,7 +21,7 @@ from docker.errors import DockerException
 from infra import local_engine
 from infra.settings import Settings, SettingsError
 
-CONNECT_SECONDS = 3
+CONNECT_SECONDS = 2
 ANSWER_SECONDS = 5
 REQUEST_SECONDS = 120
 REMOTE_SOCKET = "/var/run/docker.sock"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shlex
 import threading
 from collections.abc import Iterable, Iterator
@@ -17,9 +18,12 @@ from fabric import Connection as Fabric
 from infra.settings import Ssh
 from runbooks.core.connection import Feeder, Output
 
-CONNECT_SECONDS = 3
+CONNECT_SECONDS = 2  # a frozen host must cost a status of the whole estate less than its 3 s
 CHANNELS = 8  # sshd admits ten sessions a connection (MaxSessions)
 CHUNK = 1 << 16
+NO_STATUS = -1  # paramiko's, for a channel that was closed before the program ended
+
+logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else it prints tracebacks of its thread to stderr
 
 
 class Remote:
@@ -54,7 +58,7 @@ class Remote:
         except paramiko.BadHostKeyException as error:
             return Output(None, b"", f"{error}; if the host was made anew, correct {self._known_hosts}".encode())
         except (OSError, EOFError, paramiko.SSHException) as error:
-            return Output(None, b"", f"ssh {self._fabric.user}@{self._fabric.host}: {error or 'no answer'}".encode())
+            return Output(None, b"", f"ssh {self._fabric.user}@{self._fabric.host}: no connection: {error}".encode())
 
     @contextlib.contextmanager
     def _channel(self, within: float) -> Iterator[paramiko.Channel]:
@@ -89,10 +93,11 @@ class Remote:
         answer: list[bytes] = []
         _drain(channel.makefile("rb"), answer)
         listener.join()
-        if not channel.exit_status_ready():
+        code = channel.recv_exit_status()  # OpenSSH sends it after the end of the output
+        if code == NO_STATUS:
             return Output(None, b"", b"".join(errors))
         feeder.check()
-        return Output(channel.recv_exit_status(), b"".join(answer), b"".join(errors))
+        return Output(code, b"".join(answer), b"".join(errors))
 
     def close(self) -> None:
         """Close the one connection."""
