@@ -19,6 +19,7 @@ import requests
 from docker.errors import DockerException
 
 from infra import local_engine
+from infra.machine import MachineError
 from infra.settings import Settings, SettingsError
 
 CONNECT_SECONDS = 2
@@ -95,6 +96,8 @@ class Engines:
             else:
                 socket = self._forward(place, engine)
                 client = docker.DockerClient(f"unix://{socket}", timeout=ANSWER_SECONDS, version="auto")
+        except MachineError as error:
+            raise EngineUnreachable(place, engine, str(error), "Then run this again.") from None
         except (DockerException, requests.RequestException) as error:
             advice = "Start it, or set DOCKER_HOST." if engine == "local" else _advice(place)
             raise EngineUnreachable(place, engine, _last_line(str(error)), advice) from error
