@@ -57,8 +57,11 @@ def repository(ground: Ground, site: Site) -> Repository:
     )
 
 
-def configuration(ground: Ground, sites: Sequence[Site], peer: Peer | None = None) -> str:
-    """Return a pgBackRest file that knows the repositories of `sites`, and `peer`'s database where it is given."""
+def configuration(ground: Ground, sites: Sequence[Site], *, push: bool = False, peer: Peer | None = None) -> str:
+    """Return a pgBackRest file that knows the repositories of `sites`, and `peer`'s database where it is given.
+
+    One to `push` with is for archiving alone: pushing runs ahead of PostgreSQL, everything else does not.
+    """
     settings = ground.settings
     return render(
         "backup/pgbackrest.conf",
@@ -66,6 +69,7 @@ def configuration(ground: Ground, sites: Sequence[Site], peer: Peer | None = Non
         backup=settings.backup,
         repositories=[repository(ground, site) for site in sites],
         data=data_path(ground),
+        push=push,
         peer=peer,
     )
 

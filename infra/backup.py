@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.archive import configuration, peer_of
-from infra.database import SPOOL_BYTES, Database
+from infra.database import Database
 from infra.member import Ground, Shape, member
 from infra.settings import Site
 
@@ -33,10 +33,9 @@ class Backup(pulumi.ComponentResource):
             ground,
             Shape(
                 role="backup",
-                files={"pgbackrest.conf": configuration(ground, settings.sites, peer_of(ground, args.other))},
+                files={"pgbackrest.conf": configuration(ground, settings.sites, peer=peer_of(ground, args.other))},
                 health=("pgbackrest", "--config=/config/pgbackrest.conf", "--log-level-console=off", "server-ping"),
                 volumes=((args.database.data, "/data"), (args.database.run, "/var/run/postgresql")),
-                tmpfs={"/spool": SPOOL_BYTES},
                 ports=("backup",),
             ),
         )

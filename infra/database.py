@@ -12,7 +12,7 @@ from infra.member import CA, Ground, Shape, elsewhere, member, volume
 from infra.render import render
 from infra.settings import PORTS, MiB, Site, address
 
-SPOOL_BYTES = 128 * MiB  # fetched WAL, at most archive-get-queue-max, and the marks of what was pushed
+SPOOL_BYTES = 16 * MiB  # marks of what was pushed; the segments themselves stay where they are
 STOP_SECONDS = 30  # PostgreSQL hands its last WAL to the standby before it ends
 
 
@@ -55,7 +55,7 @@ class Database(pulumi.ComponentResource):
                 role="db",
                 files={
                     "patroni.yml": patroni,
-                    "push.conf": configuration(ground, [args.site]),
+                    "push.conf": configuration(ground, [args.site], push=True),
                     "pgbackrest.conf": configuration(ground, settings.sites),
                     "database.name": settings.cluster,
                     "database.password": ground.secrets.password("credit"),
