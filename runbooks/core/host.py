@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 NULL = r"\N"  # as COPY writes it
 PSQL = ("psql", "-XAtq", "--csv", "--pset", f"null={NULL}", "--set", "ON_ERROR_STOP=1", "--dbname")
-ENGINE_REFUSED = ("Error response from daemon", "Error: No such container", "Cannot connect to the Docker daemon")
+NO_ENGINE = ("Cannot connect to the Docker daemon", "error during connect")
+NO_MEMBER = ("Error response from daemon", "Error: No such container")  # said with exit codes that programs use too
 TIMED_OUT = 124  # coreutils' timeout
 
 
@@ -57,7 +58,7 @@ class Host:
             feed = (command.stdin.encode(),)
         output = self._connection.run(self._enclosed(command), feed, command.within)
         stderr = output.stderr.decode(errors="replace")
-        refused = output.code != 0 and stderr.startswith(ENGINE_REFUSED)
+        refused = output.code != 0 and stderr.startswith((*NO_ENGINE, *NO_MEMBER) if self._inside else NO_ENGINE)
         if refused:
             stderr = f"{stderr.strip()}\nis the stack up? ./inv status shows which members run, ./inv up mends them"
         if output.code not in command.ok or refused:

@@ -1,0 +1,148 @@
+"""What follows from what the members say of themselves: which of it is a problem, and one word for the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from infra.settings import Place, Settings, Site, container
+from runbooks.adapters.docker import Container
+from runbooks.adapters.etcd import Endpoint
+from runbooks.adapters.patroni import Cluster
+from runbooks.adapters.pgbackrest import Inventory
+from runbooks.adapters.postgres import Archiver
+from runbooks.core.gather import Silence
+from runbooks.core.lease import Holder
+
+Answers = Mapping[tuple[str, str], Any]
+
+
+@dataclass
+class PlaceHealth:
+    """One place as an operator reads it: a word a topic, "" where the topic is not the place's."""
+
+    name: str
+    city: str
+    members: str = "unknown"
+    etcd: str = "silent"
+    database: str = ""
+    archive: str = ""
+    store: str = ""
+    backup: str = ""
+
+
+@dataclass
+class Health:
+    """A stack. `serving`: a leader takes writes. `problems` name what is not as it should be."""
+
+    stack: str
+    places: list[PlaceHealth]
+    serving: bool = False
+    in_sync: bool = False
+    holder: Holder | None = None
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def word(self) -> Literal["healthy", "degraded", "not serving"]:
+        """The whole in one word."""
+        if not self.serving:
+            return "not serving"
+        return "degraded" if self.problems else "healthy"
+
+
+def members(settings: Settings, place: Place) -> tuple[str, ...]:
+    """Return the names of the containers that `place` is declared to have."""
+    counts = {"etcd": 1}
+    if isinstance(place, Site):
+        counts |= dict.fromkeys(("db", "backup", "pooler", "route", "gateway"), 1)
+        counts |= {"store": 0 if place.s3_endpoint else 1, "api": place.apis}
+    return tuple(container(settings, place, role, n) for role, count in counts.items() for n in range(1, count + 1))
+
+
+def judge(settings: Settings, answers: Answers, now: datetime | None = None) -> Health:
+    """Judge `answers` by (topic, place): what an adapter parsed, or Silence."""
+    health = Health(settings.stack, [PlaceHealth(place.name, place.city) for place in settings.places])
+    for place, seen in zip(settings.places, health.places, strict=True):
+        _members(health, seen, members(settings, place), answers["members", place.name])
+        _etcd(health, seen, answers["etcd", place.name])
+    for site, seen in zip(settings.sites, health.places, strict=False):
+        _archive(health, seen, settings, answers["archiver", site.name])
+        _store(health, seen, answers["store", site.name])
+        _backup(health, seen, settings, answers["backups", site.name], now or datetime.now(UTC))
+    _cluster(health, settings, answers)
+    holder = answers["lease", ""]
+    health.holder = None if isinstance(holder, Silence) else holder
+    return health
+
+
+def _members(health: Health, seen: PlaceHealth, names: tuple[str, ...], answer: dict[str, Container] | Silence) -> None:
+    if isinstance(answer, Silence):
+        health.problems.append(f"{seen.name}: the engine does not answer: {answer.why}")
+        return
+    running = [name for name in names if name in answer and answer[name].running]
+    seen.members = f"{len(running)} of {len(names)} run"
+    for name in names:
+        if name not in running:
+            health.problems.append(f"{name} does not run ({answer[name].status if name in answer else 'not there'})")
+        elif answer[name].health == "unhealthy":
+            health.problems.append(f"{name} is unhealthy")
+
+
+def _etcd(health: Health, seen: PlaceHealth, answer: Endpoint | Silence) -> None:
+    if isinstance(answer, Silence):
+        health.problems.append(f"{seen.name}: etcd is silent")
+        return
+    seen.etcd = "leads" if answer.leads else "follows" if answer.has_leader else "no leader"
+    if not answer.has_leader:
+        health.problems.append(f"{seen.name}: etcd knows no leader, so it has no quorum")
+
+
+def _archive(health: Health, seen: PlaceHealth, settings: Settings, answer: Archiver | Silence) -> None:
+    if isinstance(answer, Silence):
+        seen.archive = "unknown"
+        return
+    seen.archive = f"{answer.waiting} waiting, {answer.lag_seconds:.0f} s behind"
+    if answer.lag_seconds > settings.backup.archive_lag_seconds:
+        health.problems.append(f"{seen.name}: archiving is {answer.lag_seconds:.0f} s behind")
+
+
+def _store(health: Health, seen: PlaceHealth, answer: object) -> None:
+    seen.store = "silent" if isinstance(answer, Silence) else "answers"
+    if isinstance(answer, Silence):
+        health.problems.append(f"{seen.name}: the store does not answer: {answer.why.splitlines()[0]}")
+
+
+def _backup(health: Health, seen: PlaceHealth, settings: Settings, answer: Inventory | Silence, now: datetime) -> None:
+    if isinstance(answer, Silence):
+        seen.backup = "unknown"
+        health.problems.append(f"{seen.name}: its backups cannot be listed")
+        return
+    backups = answer.of(settings.repository(settings.site(seen.name)))
+    if not backups:
+        seen.backup = "none yet"
+        health.problems.append(f"{seen.name}: no backup yet: ./inv backup")
+        return
+    hours = (now - backups[-1].ended_at).total_seconds() / 3600
+    seen.backup = f"{backups[-1].kind}, {hours:.1f} h ago"
+    if hours > settings.backup.age_limit_hours:
+        health.problems.append(f"{seen.name}: the last backup is {hours:.0f} h old: ./inv backup")
+
+
+def _cluster(health: Health, settings: Settings, answers: Answers) -> None:
+    """Take the first site's word for all members; each asks the same quorum."""
+    told = [answers["cluster", site.name] for site in settings.sites]
+    cluster: Cluster | None = next((each for each in told if not isinstance(each, Silence)), None)
+    if cluster is None:
+        health.problems.append("no database says how the cluster stands")
+        return
+    known = {member.name: member for member in cluster.members}
+    for site, seen in zip(settings.sites, health.places, strict=False):
+        member = known.get(container(settings, site, "db"))
+        lag = f", {member.lag_bytes} bytes behind" if member and member.lag_bytes else ""
+        seen.database = f"{member.role}, {member.state}{lag}" if member else "not a member"
+    health.serving = any(member.role == "leader" and member.state == "running" for member in cluster.members)
+    health.in_sync = cluster.in_sync
+    if not health.in_sync:
+        health.problems.append("not in sync: losing the leader's site now would lose acknowledged payments")
