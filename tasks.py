@@ -6,6 +6,7 @@ Nothing heavy is imported here: `inv --list` answers at once.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 from invoke import Collection, Context, task
@@ -186,23 +187,24 @@ def secrets_wrap(c: Context, stack: str = "", debug: bool = False) -> None:
     call("secrets.wrap", debug, stack=stack)
 
 
-@task(help={"quick": "no engine, under a minute", "all_": "every repetition too"})
-def test(c: Context, quick: bool = False, all_: bool = False) -> None:
+@task(help={"quick": "no engine, under a minute", "all": "the long repetitions too", "k": "only tests that match this"})
+def test(c: Context, quick: bool = False, all: bool = False, k: str = "") -> None:  # noqa: A002 - the option's name
     """Run the tests; the drills start a stack of their own, `test`.
 
     Example: inv test --quick
     """
-    chosen = "not drill and not full" if quick else "" if all_ else "not full"
-    c.run(f"python -m pytest -m '{chosen}'", pty=False)
+    del c
+    importlib.import_module("runbooks.checks").run_tests(quick, all, k)
 
 
 @task
 def check(c: Context) -> None:
-    """Format check, lint and types: what every commit must pass.
+    """Run formatter, linter and type checker: what every commit must pass.
 
     Example: inv check
     """
-    c.run("ruff format --check . && ruff check . && mypy")
+    del c
+    sys.exit(min(importlib.import_module("runbooks.checks").check(), 1))
 
 
 ns = Collection(up, down, status, seed, pay, report, lease, test, check)
