@@ -1,0 +1,56 @@
+"""The report claims nothing without a baseline, and says so when the target is missed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from runbooks.core.ledger import StepRecord
+from runbooks.core.report import compare, usual_seconds
+from tests.core.test_ledger import RECORD
+
+BASELINE = replace(
+    RECORD,
+    id="20260101T000009Z-backup-manual",
+    seconds=100.0,
+    steps=(StepRecord("Take it", "implement", 80.0, "done"),),
+    baseline={"source": "bench/backup.py"},
+)
+
+
+def run(number: int, seconds: float, outcome: str = "done", step: str = "done", resumed: bool = False) -> object:
+    """Return a record of a run of so many seconds."""
+    return replace(
+        RECORD,
+        id=f"20260102T{number:06d}Z-backup-aaaaaa",
+        seconds=seconds,
+        outcome=outcome,
+        steps=(StepRecord("Take it", "implement", seconds - 1, step),),
+        figures={"resumed": True} if resumed else {},
+    )
+
+
+def test_without_a_baseline_no_claim_is_made() -> None:
+    whole, step = compare([run(1, 10)])  # type: ignore[list-item]
+    assert whole.ratio is None
+    assert whole.verdict == "no baseline, so no claim"
+    assert step.verdict == ""
+
+
+def test_the_median_is_compared_with_the_baseline() -> None:
+    whole, step = compare([BASELINE, run(1, 10), run(2, 40), run(3, 20)])  # type: ignore[list-item]
+    assert (whole.runs, whole.last, whole.median, whole.baseline) == (3, 20, 20, 100.0)
+    assert whole.verdict == "0.20 of the baseline, target met"
+    assert (step.baseline, step.median, step.source) == (80.0, 19, "bench/backup.py")
+
+
+def test_a_ratio_above_the_target_is_said_plainly() -> None:
+    whole, _ = compare([BASELINE, run(1, 51)])  # type: ignore[list-item]
+    assert whole.verdict == "0.51 of the baseline, target missed: above 0.5"
+
+
+def test_failed_and_resumed_runs_and_skipped_steps_do_not_count() -> None:
+    records = [run(1, 10), run(2, 99, "undone"), run(3, 99, resumed=True), run(4, 12, step="skipped")]
+    whole, step = compare([BASELINE, *records])  # type: ignore[list-item]
+    assert (whole.runs, whole.median) == (2, 11)
+    assert step.runs == 1
+    assert usual_seconds(records, "backup") == {"Take it": 9}  # type: ignore[arg-type]
