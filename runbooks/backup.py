@@ -1,0 +1,205 @@
+"""Back up the database to both sites' repositories at once, and prove the backups listed, complete and locked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+
+from infra.settings import Site
+from runbooks.adapters import docker, pgbackrest, postgres
+from runbooks.adapters.pgbackrest import KINDS, Backup
+from runbooks.core.errors import CommandFailed, Exit, NotReady, NotVerified, SeparuhError
+from runbooks.core.leader import leader
+from runbooks.core.procedure import carry_out
+from runbooks.core.run import Run, Runbook, Step
+from runbooks.core.session import open_stack
+from runbooks.parts import lock
+from runbooks.parts.copies import list_backups, verify_backups
+from runbooks.parts.copying import back_up, end_backups
+from runbooks.parts.repositories import chosen, cluster, due, inventory, lacking, made_by, segments, workplace
+
+__all__ = ["RUNBOOK", "backup", "list_backups", "verify_backups"]
+
+PLAUSIBLE = (0.5, 2.0)  # a backup's database size over what PostgreSQL says: less lost files, more read another's
+DATA = "/data"
+
+
+def backup(stack: str, kind: str = "", plan: bool = False, yes: bool = False, resume: bool = False) -> Exit:
+    """Back up `stack`. `kind` is full, diff or incr; empty lets each repository's age decide."""
+    if kind and kind not in KINDS:
+        raise SeparuhError(f"no kind of backup {kind!r}: it is one of {', '.join(KINDS)}, or left out for the policy")
+    settings, secrets = open_stack(stack)
+    return carry_out(
+        RUNBOOK, settings, secrets, plan=plan, yes=yes, resume=resume, arguments={"kind": kind} if kind else {}
+    )
+
+
+# -- prechecks
+
+
+def a_leader_is_known(run: Run) -> None:
+    """A backup begins and ends with the leader, wherever it is read from."""
+    seen = cluster(run.estate)
+    run.remember("leader", seen.leader.name)
+    run.figures["in_sync"] = seen.in_sync
+    if not seen.in_sync:
+        run.degraded("no standby is in sync: the loss of a site now would lose payments. ./inv status")
+
+
+def there_is_space(run: Run) -> None:
+    """Archiving that stalls during the backup keeps segments in pg_wal, beside the data."""
+    need = run.settings.backup.free_bytes
+    for site in run.settings.sites:
+        host = run.estate.member(site, "db")
+        try:
+            space = host.ask(docker.free(DATA))
+        except CommandFailed as failure:
+            run.degraded(f"{site.name}: its database does not answer: {failure.stderr.strip()}")
+            continue
+        if space.free < need:
+            raise NotReady(
+                f"{host.name}: {space.free / 2**20:.0f} MiB free of {space.size / 2**20:.0f} in {DATA}, less than the "
+                f"{need / 2**20:.0f} of separuh:backup.free_bytes. Is its archiving stuck (./inv status)? Else "
+                "enlarge the volume, or lower separuh:backup.free_bytes"
+            )
+
+
+def a_store_answers(run: Run) -> None:
+    """One store is enough to go on, degraded; the next run makes the other whole."""
+    answering = []
+    for site in run.settings.sites:
+        try:
+            lock.usable(run, site)
+            answering.append(site.name)
+        except CommandFailed as failure:
+            run.degraded(f"{site.name}: no backup there, because its store does not answer: {failure.stderr.strip()}")
+    if not answering:
+        raise NotReady("\n".join(("neither store answers, so there is nowhere to back up to", *run.reasons)))
+    run.remember("sites", answering)
+
+
+def what_is_due(run: Run) -> None:
+    """Say how old the last backups are, and choose the kind for each repository."""
+    kinds: dict[str, str] = {}
+    ages: dict[str, float] = {}
+    now, policy = datetime.now(UTC), run.settings.backup
+    for site in chosen(run):
+        held = inventory(run.estate, site).of(run.settings.repository(site))
+        kinds[site.name] = due(held, policy, now)
+        if run.arguments.get("kind") and held:
+            kinds[site.name] = run.arguments["kind"]
+        if held:
+            ages[site.name] = round((now - held[-1].ended_at).total_seconds() / 3600, 2)
+        late = not held or ages[site.name] > policy.age_limit_hours
+        last = f"last backup {ages[site.name]:.1f} h ago" if held else "no backup yet"
+        mark = f", later than the {policy.age_limit_hours} h agreed" if held and late else ""
+        run.estate.console.print(f"{site.name}: {last}{mark}; now {kinds[site.name]}", markup=False, highlight=False)
+    run.figures["age_hours_before"] = ages
+    run.remember("kinds", kinds)
+
+
+# -- steps
+
+
+def keep_buckets(run: Run) -> None:
+    """Make and mend what the backups are put into, and the stanza in it."""
+    for site in chosen(run):
+        lock.keep(run, site)
+    if any(inventory(run.estate, site).faults for site in chosen(run)):
+        workplace(run.estate).do(pgbackrest.stanza_create(run.settings.cluster))
+
+
+def buckets_kept(run: Run) -> bool:
+    """Say whether each store has its bucket as wanted, and pgBackRest can read its repository there."""
+    return all(lock.kept(run, site) and not inventory(run.estate, site).faults for site in chosen(run))
+
+
+def push_archives(run: Run) -> None:
+    """Switch the leader's segment: an archiver that waits after failures tries again at once."""
+    leader(run.estate).do(postgres.switch_wal())
+
+
+def archives_current(run: Run) -> None:
+    """A backup needs the segments written during it: neither site's archiver may be far behind."""
+    limit = run.settings.backup.archive_lag_seconds
+    lags = {}
+    for site in chosen(run):
+        archiver = run.estate.member(site, "db").ask(postgres.archiver())
+        lags[site.name] = round(archiver.lag_seconds, 1)
+        run.figures["archive_lag_seconds"] = lags
+        if archiver.lag_seconds > limit:
+            raise NotVerified(
+                f"{site.name}: the oldest of {archiver.waiting} segments has waited {archiver.lag_seconds:.0f} s to be "
+                f"archived (limit {limit} s, pg_wal {archiver.wal_bytes / 2**20:.0f} MiB, last failed "
+                f"{archiver.last_failed or 'none'}). The log of its db container says why"
+            )
+
+
+def backed_up(run: Run) -> bool:
+    """Say whether this run's backup is listed in each repository, with all its segments and a plausible size."""
+    found = {site: made_by(run, site) for site in chosen(run)}
+    if not all(found.values()):
+        return False
+    size = leader(run.estate).ask(postgres.databases_bytes())
+    for site, made in found.items():
+        if made is not None:
+            check(run, site, made, size)
+    run.figures["database_bytes"] = size
+    return True
+
+
+def check(run: Run, site: Site, made: Backup, size: int) -> None:
+    """Raise NotVerified unless the backup is complete and plausible; note its figures."""
+    if missing := lacking(made, segments(run.estate, site)):
+        raise NotVerified(f"{site.name}: backup {made.label} lacks {', '.join(missing)} in its archive")
+    low, high = (factor * size for factor in PLAUSIBLE)
+    if made.damaged or not low <= made.database_bytes <= high or not made.repository_bytes:
+        raise NotVerified(
+            f"{site.name}: backup {made.label} is not plausible: {made.database_bytes} bytes of a database of {size}"
+            + (", with pages whose checksum is wrong" if made.damaged else "")
+        )
+    run.figures.setdefault("repositories", {})[site.name] = {
+        "kind": made.kind,
+        "label": made.label,
+        "seconds": made.seconds,
+        "bytes": made.repository_bytes,
+        "wal_bytes": len(postgres.between(made.wal_start, made.wal_stop)) * postgres.SEGMENT_BYTES,
+    }
+    run.figures["bytes"] = sum(each["bytes"] for each in run.figures["repositories"].values())
+
+
+def prove_lock(site: Site, run: Run) -> None:
+    """Try to break the lock of one site's store, on a canary and on the new backup's manifest."""
+    if site not in chosen(run):
+        return
+    made = None if run.planning else made_by(run, site)
+    lock.prove(run, site, pgbackrest.manifest(run.settings.cluster, made.label if made else "LABEL"))
+    run.figures.setdefault("lock", {})[site.name] = "proved"
+
+
+def expire(run: Run) -> None:
+    """Let pgBackRest drop what is past its retention; the lock keeps the versions for as long as it holds."""
+    for site in chosen(run):
+        workplace(run.estate).do(pgbackrest.expire(run.settings.cluster, run.settings.repository(site)))
+
+
+def steps(run: Run) -> tuple[Step, ...]:
+    """Return the table; what each step does is said by its title."""
+    proofs = (
+        Step(f"Prove the lock at {site.name}", partial(prove_lock, site), stage="test") for site in run.settings.sites
+    )
+    return (
+        Step("Keep the buckets locked, versioned and private", keep_buckets, buckets_kept),
+        Step("Let both archives catch up", push_archives, archives_current, stage="identify", within=90, optional=True),
+        Step("Back up to both repositories at once", back_up, backed_up, end_backups, within=60),
+        *proofs,
+        Step("Expire what is past its retention", expire, stage="document", optional=True),
+    )
+
+
+RUNBOOK = Runbook(
+    name="backup",
+    title="back up to both sites' repositories",
+    prechecks=(a_leader_is_known, there_is_space, a_store_answers, what_is_due),
+    steps=steps,
+)

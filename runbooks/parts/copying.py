@@ -1,0 +1,115 @@
+"""pgBackRest run to both repositories at once: adopted where its runner died, begun again where the leader moved."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from infra.settings import Site
+from runbooks.adapters import patroni, pgbackrest, postgres
+from runbooks.core.errors import CommandFailed, NotVerified
+from runbooks.core.leader import leader
+from runbooks.core.perform import wait_until_holds
+from runbooks.core.run import Run, Step
+from runbooks.parts.repositories import chosen, cluster, made_by, workplace
+
+LONGEST = 12 * 3600.0  # seconds that a backup may take before it counts as stuck
+
+
+def back_up(run: Run) -> None:
+    """Run pgBackRest once a repository, all at the same time: its locks are by repository.
+
+    A repository that fails while another succeeds leaves the run degraded.
+    """
+    sites, failures = chosen(run), []
+    pool = ThreadPoolExecutor(max_workers=len(sites))
+    begun = {site: pool.submit(_back_up_to, run, site) for site in sites}
+    try:
+        for site, ended in begun.items():
+            if (failed := ended.exception()) is not None:
+                failures.append(_explained(site, failed))
+                sites.remove(site)
+    except BaseException:
+        end_backups(run)  # so that the threads, which wait for pgBackRest, end too
+        raise
+    finally:
+        pool.shutdown()
+    if not sites:
+        raise NotVerified("\n".join(failures))
+    for failure in failures:
+        run.degraded(failure)
+    run.remember("sites", [site.name for site in sites])
+
+
+def _back_up_to(run: Run, site: Site) -> None:
+    """Back up to one repository; wait for what a dead runner left running, and begin again once if the leader moved."""
+    repository, stanza = run.settings.repository(site), run.settings.cluster
+    if run.resumed and _adopted(run, site):
+        return
+    command = pgbackrest.backup(stanza, repository, run.recall("kinds", {})[site.name], run.id, LONGEST)
+    try:
+        workplace(run.estate).do(command)
+    except CommandFailed as failure:
+        if not _leader_moved(run, failure):
+            raise
+        _settle_leader(run)
+        workplace(run.estate).do(command)
+
+
+def _adopted(run: Run, site: Site) -> bool:
+    """Wait for a backup that the dead runner began, wherever it runs, and say whether it succeeded."""
+    repository = run.settings.repository(site)
+    for place in run.settings.sites:
+        host = run.estate.member(place, "backup")
+        try:
+            if host.ask(pgbackrest.running(repository, run.id)):
+                run.estate.console.print(f"{host.name}: waiting for the backup to {site.name} that still runs there")
+                host.ask(pgbackrest.await_end(repository, run.id, LONGEST))
+        except CommandFailed:
+            continue  # a container that does not answer runs nothing for us
+    return made_by(run, site) is not None
+
+
+def _leader_moved(run: Run, failure: CommandFailed) -> bool:
+    """Say whether the failure came with, or soon after, a promotion."""
+    if failure.code in (pgbackrest.NO_PRIMARY, pgbackrest.OTHER_TIMELINE):
+        return True
+    return _wait_for_leader(run).name != str(run.recall("leader"))
+
+
+def _wait_for_leader(run: Run) -> patroni.Member:
+    """Return the leader, once there is one that has left recovery."""
+    settled = Step("a leader out of recovery", lambda _: None, lambda run: leader(run.estate) is not None, within=60)
+    wait_until_holds(settled, run)
+    return cluster(run.estate).leader
+
+
+def _settle_leader(run: Run) -> None:
+    """Let the new leader's control file name its timeline: until then pgBackRest refuses it [058]."""
+    _wait_for_leader(run)
+    leader(run.estate).do(postgres.checkpoint())
+
+
+def _explained(site: Site, failure: BaseException) -> str:
+    """Say which repository has no backup, why, and what to do next. Raise what is no failure of pgBackRest's."""
+    if not isinstance(failure, CommandFailed):
+        raise failure
+    said = failure.stderr.strip()
+    hint = "./inv status shows the store; the next ./inv backup makes it whole"
+    if "No space left" in said or "InsufficientStorage" in said or "QuotaExceeded" in said:
+        hint = "a disk is full: enlarge it, or let ./inv backup expire more with a lower separuh:backup.retention_days"
+    elif "403" in said:
+        hint = "the store refuses the backup's key: compare the stack's secrets with the store's own"
+    ended = "did not end in time" if failure.code is None else f"pgBackRest ended with [{failure.code:03}]"
+    return f"{site.name}: no backup there: {ended}: {said}\n{hint}"
+
+
+def end_backups(run: Run) -> None:
+    """End what this run, or its dead runner, still has running; the next backup takes up or clears what it copied."""
+    for place in run.settings.sites:
+        host = run.estate.member(place, "backup")
+        for site in run.settings.sites:
+            try:
+                host.do(pgbackrest.end(run.settings.cluster, run.settings.repository(site), run.id))
+            except CommandFailed as failure:
+                if "is not running" not in failure.stderr:  # a stopped container runs nothing
+                    raise
