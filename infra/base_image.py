@@ -12,7 +12,7 @@ import docker
 from docker.errors import DockerException, ImageNotFound
 
 from infra import failures
-from infra.machine import MachineError, Say, say_on_stderr
+from infra.machine import STATE, MachineError, Say, say_on_stderr
 
 TAG = "debian:trixie-slim"
 SUITE = "trixie"
@@ -22,23 +22,22 @@ REGISTRY_SECONDS = 10  # for the registry's first answer; the download itself ma
 MAKE_SECONDS = 600
 
 
-def ensure(client: docker.DockerClient, say: Say = say_on_stderr) -> str:
+def ensure(client: docker.DockerClient, say: Say = say_on_stderr, memory: Path = STATE) -> str:
     """Return the id of the base image on the engine of `client`, pulling or making it where it is missing.
 
+    That no registry answered is remembered for a day in the folder `memory`.
     MachineError where no registry answers and no mmdebstrap can be run.
     """
     try:
         return client.images.get(TAG).id or ""
     except ImageNotFound:
         pass
-    if not _pull(client, say):
-        _make(client, say)
+    if failures.recall("registry", memory) or not _pull(client, say, memory):
+        _make(client, say, memory)
     return client.images.get(TAG).id or ""
 
 
-def _pull(client: docker.DockerClient, say: Say) -> bool:
-    if failures.recall("registry"):
-        return False
+def _pull(client: docker.DockerClient, say: Say, memory: Path) -> bool:
     repository, tag = TAG.split(":")
     patience, client.api.timeout = client.api.timeout, REGISTRY_SECONDS
     try:
@@ -47,18 +46,18 @@ def _pull(client: docker.DockerClient, say: Say) -> bool:
         say(f"pulling the base image {TAG} by its digest")
         client.images.pull(repository, tag=DIGEST).tag(repository, tag)
     except (DockerException, OSError) as error:
-        failures.remember("registry", str(error))
+        failures.remember("registry", str(error), memory)
         return False
     finally:
         client.api.timeout = patience
     return True
 
 
-def _make(client: docker.DockerClient, say: Say) -> None:
+def _make(client: docker.DockerClient, say: Say, memory: Path) -> None:
     if shutil.which("mmdebstrap") is None or os.geteuid() != 0:
         raise MachineError(
-            f"no image registry answers ({failures.recall('registry')}), and the base image can only be made as root "
-            f"with mmdebstrap: install that (Debian: apt-get install mmdebstrap), or load {TAG} with `docker load`"
+            f"no image registry answers ({failures.recall('registry', memory)}), and the base image can only be made "
+            f"as root with mmdebstrap: apt-get install mmdebstrap, or load {TAG} with `docker load`"
         )
     say(f"no image registry answers: making the base image {TAG} with mmdebstrap (about half a minute)")
     with tempfile.TemporaryDirectory() as folder:
