@@ -46,6 +46,10 @@ class Database(pulumi.ComponentResource):
             db=elsewhere(settings, ground.place, "db"),
             patroni=elsewhere(settings, ground.place, "patroni"),
             etcd=[address(settings, ground.place, place, "etcd") for place in settings.places],
+            # The own site's first: the other may be what was lost.
+            repositories=sorted(
+                map(settings.repository, settings.sites), key=lambda number: number != settings.repository(args.site)
+            ),
             passwords={user: ground.secrets.password(user) for user in ("postgres", "replicator", "rewind")},
         )
         member(
