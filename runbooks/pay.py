@@ -82,8 +82,9 @@ def audited(estate: Estate, probe: Customers) -> Audit:
 
 
 def _show(console: Console, settings: Settings, figures: Figures, audit: Audit) -> None:
-    table = Table(title=f"stack {settings.stack}: {figures.rate:g} payments/s for {figures.seconds:g} s")
-    for heading in ("gateway", "sent", "acknowledged", "failed", "retried", "p50 ms", "p90", "p99", "max", "stall s"):
+    title = f"stack {settings.stack}: {figures.rate:g} payments/s for {figures.seconds:g} s, latencies in ms"
+    table = Table(title=title, box=None, padding=(0, 1))
+    for heading in ("gateway", "sent", "paid", "failed", "retried", "p50", "p90", "p99", "max", "stall s"):
         table.add_column(heading, justify="left" if heading == "gateway" else "right")
     for name, seen in figures.gateways.items():
         latencies = ("-" if value is None else f"{value:.1f}" for value in (seen.p50, seen.p90, seen.p99, seen.max))

@@ -47,7 +47,12 @@ def tags(engine: docker.DockerClient) -> dict[str, str]:
 def database(engine: docker.DockerClient, tags: dict[str, str]) -> Iterator[Container]:
     """Return a PostgreSQL that trusts everybody, with an empty database `credit` of its own role."""
     container = engine.containers.run(
-        tags["database"], ["-c", BOOT], entrypoint="sh", name=f"api-test-{secrets.token_hex(3)}", detach=True
+        tags["database"],
+        ["-c", BOOT],
+        entrypoint="sh",
+        environment={"PGHOST": "/tmp"},  # noqa: S108  the container's own
+        name=f"api-test-{secrets.token_hex(3)}",
+        detach=True,
     )
     try:
         with _connected(address(container), "postgres") as connection:
