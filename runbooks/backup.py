@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import partial
 
 from infra.settings import Site
 from runbooks.adapters import docker, pgbackrest, postgres
@@ -16,7 +15,17 @@ from runbooks.core.session import open_stack
 from runbooks.parts import lock
 from runbooks.parts.copies import list_backups, verify_backups
 from runbooks.parts.copying import back_up, end_backups
-from runbooks.parts.repositories import chosen, cluster, due, inventory, lacking, made_by, segments, workplace
+from runbooks.parts.repositories import (
+    chosen,
+    cluster,
+    due,
+    everywhere,
+    inventory,
+    lacking,
+    made_by,
+    segments,
+    workplace,
+)
 
 __all__ = ["RUNBOOK", "backup", "list_backups", "verify_backups"]
 
@@ -83,11 +92,11 @@ def what_is_due(run: Run) -> None:
     kinds: dict[str, str] = {}
     ages: dict[str, float] = {}
     now, policy = datetime.now(UTC), run.settings.backup
+    stored = inventory(run.estate, chosen(run))
     for site in chosen(run):
-        held = inventory(run.estate, site).of(run.settings.repository(site))
-        kinds[site.name] = due(held, policy, now)
-        if run.arguments.get("kind") and held:
-            kinds[site.name] = run.arguments["kind"]
+        held = stored.of(run.settings.repository(site))
+        asked = run.arguments.get("kind")
+        kinds[site.name] = asked if asked and held else due(held, policy, now)
         if held:
             ages[site.name] = round((now - held[-1].ended_at).total_seconds() / 3600, 2)
         late = not held or ages[site.name] > policy.age_limit_hours
@@ -103,15 +112,15 @@ def what_is_due(run: Run) -> None:
 
 def keep_buckets(run: Run) -> None:
     """Make and mend what the backups are put into, and the stanza in it."""
-    for site in chosen(run):
-        lock.keep(run, site)
-    if any(inventory(run.estate, site).faults for site in chosen(run)):
+    everywhere(run, lambda site: lock.keep(run, site))
+    if inventory(run.estate, chosen(run)).faults:
         workplace(run.estate).do(pgbackrest.stanza_create(run.settings.cluster))
 
 
 def buckets_kept(run: Run) -> bool:
     """Say whether each store has its bucket as wanted, and pgBackRest can read its repository there."""
-    return all(lock.kept(run, site) and not inventory(run.estate, site).faults for site in chosen(run))
+    kept = all(lock.kept(run, site) for site in chosen(run))
+    return kept and not inventory(run.estate, chosen(run)).faults
 
 
 def push_archives(run: Run) -> None:
@@ -137,18 +146,18 @@ def archives_current(run: Run) -> None:
 
 def backed_up(run: Run) -> bool:
     """Say whether this run's backup is listed in each repository, with all its segments and a plausible size."""
-    found = {site: made_by(run, site) for site in chosen(run)}
-    if not all(found.values()):
+    if not run.recall("copying"):
+        return False
+    found = made_by(run, chosen(run))
+    if len(found) < len(chosen(run)):
         return False
     size = leader(run.estate).ask(postgres.databases_bytes())
-    for site, made in found.items():
-        if made is not None:
-            check(run, site, made, size)
+    everywhere(run, lambda site: complete(run, site, found[site], size))
     run.figures["database_bytes"] = size
     return True
 
 
-def check(run: Run, site: Site, made: Backup, size: int) -> None:
+def complete(run: Run, site: Site, made: Backup, size: int) -> None:
     """Raise NotVerified unless the backup is complete and plausible; note its figures."""
     if missing := lacking(made, segments(run.estate, site)):
         raise NotVerified(f"{site.name}: backup {made.label} lacks {', '.join(missing)} in its archive")
@@ -168,38 +177,32 @@ def check(run: Run, site: Site, made: Backup, size: int) -> None:
     run.figures["bytes"] = sum(each["bytes"] for each in run.figures["repositories"].values())
 
 
-def prove_lock(site: Site, run: Run) -> None:
-    """Try to break the lock of one site's store, on a canary and on the new backup's manifest."""
-    if site not in chosen(run):
-        return
-    made = None if run.planning else made_by(run, site)
-    lock.prove(run, site, pgbackrest.manifest(run.settings.cluster, made.label if made else "LABEL"))
-    run.figures.setdefault("lock", {})[site.name] = "proved"
+def prove_lock(run: Run) -> None:
+    """Try to break each store's lock, on a canary and on the new backup's manifest."""
+    made = {} if run.planning else made_by(run, chosen(run))
+    labels = {site: made[site].label if site in made else "LABEL" for site in chosen(run)}
+    stanza = run.settings.cluster
+    everywhere(run, lambda site: lock.prove(run, site, pgbackrest.manifest(stanza, labels[site])))
+    run.figures["lock"] = {site.name: "proved" for site in chosen(run)}
 
 
 def expire(run: Run) -> None:
     """Let pgBackRest drop what is past its retention; the lock keeps the versions for as long as it holds."""
-    for site in chosen(run):
-        workplace(run.estate).do(pgbackrest.expire(run.settings.cluster, run.settings.repository(site)))
+    host, settings = workplace(run.estate), run.settings
+    everywhere(run, lambda site: host.do(pgbackrest.expire(settings.cluster, settings.repository(site))))
 
 
-def steps(run: Run) -> tuple[Step, ...]:
-    """Return the table; what each step does is said by its title."""
-    proofs = (
-        Step(f"Prove the lock at {site.name}", partial(prove_lock, site), stage="test") for site in run.settings.sites
-    )
-    return (
-        Step("Keep the buckets locked, versioned and private", keep_buckets, buckets_kept),
-        Step("Let both archives catch up", push_archives, archives_current, stage="identify", within=90, optional=True),
-        Step("Back up to both repositories at once", back_up, backed_up, end_backups, within=60),
-        *proofs,
-        Step("Expire what is past its retention", expire, stage="document", optional=True),
-    )
-
+STEPS = (
+    Step("Keep the buckets locked, versioned and private", keep_buckets, buckets_kept),
+    Step("Let both archives catch up", push_archives, archives_current, stage="identify", within=90, optional=True),
+    Step("Back up to both repositories at once", back_up, backed_up, end_backups, within=60),
+    Step("Prove the lock by trying to break it", prove_lock, stage="test"),
+    Step("Expire what is past its retention", expire, stage="document", optional=True),
+)
 
 RUNBOOK = Runbook(
     name="backup",
     title="back up to both sites' repositories",
     prechecks=(a_leader_is_known, there_is_space, a_store_answers, what_is_due),
-    steps=steps,
+    steps=STEPS,
 )

@@ -76,7 +76,7 @@ def _held(estate: Estate) -> tuple[list[tuple[Site, Backup]], dict[str, str]]:
     faults: dict[str, str] = {}
     for site in estate.settings.sites:
         try:
-            found = inventory(estate, site)
+            found = inventory(estate, [site])
         except SeparuhError as error:
             faults[site.name] = str(error)
             continue
@@ -104,20 +104,21 @@ def _row(site: Site, backup: Backup) -> dict[str, Any]:
 
 
 def _show(console: Console, held: list[tuple[Site, Backup]], faults: dict[str, str]) -> None:
-    table = Table("site", "label", "kind", "ended (UTC)", "age", "seconds", "database", "added", "run")
+    table = Table("site", "kind", "ended (UTC)", "age", "seconds", "database", "added", "label")
     now = datetime.now(UTC)
     for site, backup in held:
         table.add_row(
             site.name,
-            backup.label,
             backup.kind,
-            f"{backup.ended_at:%Y-%m-%d %H:%M:%S}",
+            f"{backup.ended_at:%m-%d %H:%M}",
             f"{(now - backup.ended_at).total_seconds() / 3600:.1f} h",
             f"{backup.seconds:.0f}",
             f"{backup.database_bytes / 2**20:.1f} MiB",
             f"{backup.repository_bytes / 2**20:.1f} MiB",
-            backup.run or "by hand",
+            backup.label,
         )
+    if not console.is_terminal:
+        console.width = 200
     console.print(table if held else "no backup yet: ./inv backup makes one")
     for name, fault in faults.items():
         console.print(f"{name}: cannot be read: {fault}", markup=False, highlight=False)

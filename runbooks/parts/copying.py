@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 from infra.settings import Site
 from runbooks.adapters import patroni, pgbackrest, postgres
 from runbooks.core.errors import CommandFailed, NotVerified
+from runbooks.core.host import Host
 from runbooks.core.leader import leader
 from runbooks.core.perform import wait_until_holds
 from runbooks.core.run import Run, Step
-from runbooks.parts.repositories import chosen, cluster, made_by, workplace
+from runbooks.parts.repositories import at_once, chosen, cluster, made_by, workplace
 
 LONGEST = 12 * 3600.0  # seconds that a backup may take before it counts as stuck
 
@@ -20,34 +19,28 @@ def back_up(run: Run) -> None:
 
     A repository that fails while another succeeds leaves the run degraded.
     """
+    run.remember("copying", True)
     sites, failures = chosen(run), []
-    pool = ThreadPoolExecutor(max_workers=len(sites))
-    begun = {site: pool.submit(_back_up_to, run, site) for site in sites}
-    try:
-        for site, ended in begun.items():
-            if (failed := ended.exception()) is not None:
-                failures.append(_explained(site, failed))
-                sites.remove(site)
-    except BaseException:
-        end_backups(run)  # so that the threads, which wait for pgBackRest, end too
-        raise
-    finally:
-        pool.shutdown()
+    host = workplace(run.estate)
+    for site, failure in at_once(sites, lambda site: _back_up_to(run, site, host)).items():
+        if failure is not None:
+            failures.append(_explained(site, failure))
+            sites.remove(site)
     if not sites:
         raise NotVerified("\n".join(failures))
-    for failure in failures:
-        run.degraded(failure)
+    for text in failures:
+        run.degraded(text)
     run.remember("sites", [site.name for site in sites])
 
 
-def _back_up_to(run: Run, site: Site) -> None:
+def _back_up_to(run: Run, site: Site, host: Host) -> None:
     """Back up to one repository; wait for what a dead runner left running, and begin again once if the leader moved."""
     repository, stanza = run.settings.repository(site), run.settings.cluster
     if run.resumed and _adopted(run, site):
         return
     command = pgbackrest.backup(stanza, repository, run.recall("kinds", {})[site.name], run.id, LONGEST)
     try:
-        workplace(run.estate).do(command)
+        host.do(command)
     except CommandFailed as failure:
         if not _leader_moved(run, failure):
             raise
@@ -66,7 +59,7 @@ def _adopted(run: Run, site: Site) -> bool:
                 host.ask(pgbackrest.await_end(repository, run.id, LONGEST))
         except CommandFailed:
             continue  # a container that does not answer runs nothing for us
-    return made_by(run, site) is not None
+    return site in made_by(run, [site])
 
 
 def _leader_moved(run: Run, failure: CommandFailed) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -45,17 +46,42 @@ def workplace(estate: Estate) -> Host:
     raise NotReady("\n".join(("no backup container answers. ./inv up starts what is stopped", *said)))
 
 
-def inventory(estate: Estate, site: Site) -> pgbackrest.Inventory:
-    """Return what `site`'s repository holds; NotReady where no backup container can say."""
+def inventory(estate: Estate, sites: Sequence[Site]) -> pgbackrest.Inventory:
+    """Return what the repositories of `sites` hold; NotReady where no backup container can say.
+
+    A store that does not answer keeps pgBackRest waiting for minutes: ask only for those that do.
+    """
     settings = estate.settings
-    question = pgbackrest.info(settings.cluster, settings.repository(site))
-    return _first(estate, "backup", question, f"the repository of {site.name} cannot be read")
+    one = settings.repository(sites[0]) if len(sites) == 1 else None
+    names = " and ".join(site.name for site in sites)
+    return _first(estate, "backup", pgbackrest.info(settings.cluster, one), f"the repository of {names} cannot be read")
 
 
-def made_by(run: Run, site: Site) -> Backup | None:
-    """Return the backup that `run` (or its runner that died) finished in `site`'s repository, if there is one."""
-    listed = inventory(run.estate, site).of(run.settings.repository(site))
-    return next((backup for backup in reversed(listed) if backup.run == run.id), None)
+def at_once(sites: Sequence[Site], act: Callable[[Site], None]) -> dict[Site, BaseException | None]:
+    """Do the same for several sites at the same time; return what each raised, if it did.
+
+    Interrupted, it does not wait for what it began: the step's undo ends that.
+    """
+    pool = ThreadPoolExecutor(max_workers=len(sites))
+    try:
+        begun = {site: pool.submit(act, site) for site in sites}
+        return {site: future.exception() for site, future in begun.items()}
+    finally:
+        pool.shutdown(wait=False)
+
+
+def everywhere(run: Run, act: Callable[[Site], None]) -> None:
+    """Do the same for each site of the run at the same time; raise the first failure."""
+    for failure in at_once(chosen(run), act).values():
+        if failure is not None:
+            raise failure
+
+
+def made_by(run: Run, sites: Sequence[Site]) -> dict[Site, Backup]:
+    """Return the backups that `run` (or its runner that died) finished, by the site that keeps them."""
+    held = inventory(run.estate, sites)
+    listed = [(site, backup) for site in sites for backup in held.of(run.settings.repository(site))]
+    return {site: backup for site, backup in listed if backup.run == run.id}
 
 
 def chosen(run: Run) -> list[Site]:
