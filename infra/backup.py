@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
-from infra.archive import configuration, peer_of
+from infra.archive import Repository, configuration, peer_of, repository
 from infra.database import Database
-from infra.member import Ground, Shape, member
+from infra.member import CA, Ground, Shape, member
 from infra.settings import Site
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackupArgs:
-    """The database it backs up, and the site whose backup role reaches ours and is reached by it."""
+    """The database it backs up, its own site, and the other, whose backup role reaches ours and is reached by it."""
 
     ground: Ground
+    site: Site
     database: Database
     other: Site
 
@@ -33,10 +36,27 @@ class Backup(pulumi.ComponentResource):
             ground,
             Shape(
                 role="backup",
-                files={"pgbackrest.conf": configuration(ground, settings.sites, peer=peer_of(ground, args.other))},
+                files={
+                    "pgbackrest.conf": configuration(ground, settings.sites, peer=peer_of(ground, args.other)),
+                    "first-boot.json": json.dumps(_first_boot(ground, repository(ground, args.site))),
+                },
                 health=("pgbackrest", "--config=/config/pgbackrest.conf", "--log-level-console=off", "server-ping"),
                 volumes=((args.database.data, "/data"), (args.database.run, "/var/run/postgresql")),
                 ports=("backup",),
             ),
         )
         self.register_outputs({})
+
+
+def _first_boot(ground: Ground, own: Repository) -> dict[str, Any]:
+    """Return what the site's bucket and stanza are made from."""
+    return {
+        "endpoint": f"https://{own.host}:{own.port}",
+        "bucket": own.bucket,
+        "access_key": own.key.access_key,
+        "secret_key": own.key.secret_key,
+        "ca": CA if own.own_store else None,
+        "lock_days": ground.settings.backup.lock_days,
+        "stanza": ground.settings.cluster,
+        "repository": own.number,
+    }

@@ -37,7 +37,7 @@ class Serving(pulumi.ComponentResource):
         own = pulumi.ResourceOptions(parent=self)
         Voter(f"{name}-quorum", VoterArgs(ground=ground), own)
         database = Database(f"{name}-database", DatabaseArgs(ground=ground, site=site), own)
-        Backup(f"{name}-backup", BackupArgs(ground=ground, database=database, other=args.other), own)
+        Backup(f"{name}-backup", BackupArgs(ground=ground, site=site, database=database, other=args.other), own)
         Pooler(f"{name}-pooler", PoolerArgs(ground=ground), own)
         Route(f"{name}-route", RouteArgs(ground=ground), own)
         Gateway(f"{name}-gateway", GatewayArgs(ground=ground, site=site), own)
