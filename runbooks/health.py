@@ -27,7 +27,7 @@ class PlaceHealth:
     city: str
     members: str = "unknown"
     etcd: str = "silent"
-    database: str = ""
+    database: str = ""  # of a site
     archive: str = ""
     store: str = ""
     backup: str = ""
@@ -119,7 +119,13 @@ def _backup(health: Health, seen: PlaceHealth, settings: Settings, answer: Inven
         seen.backup = "unknown"
         health.problems.append(f"{seen.name}: its backups cannot be listed")
         return
-    backups = answer.of(settings.repository(settings.site(seen.name)))
+    repository = settings.repository(settings.site(seen.name))
+    if repository in answer.faults:
+        seen.backup = "unknown"
+        fault = answer.faults[repository].splitlines()[0]
+        health.problems.append(f"{seen.name}: its repository cannot be read: {fault}")
+        return
+    backups = answer.of(repository)
     if not backups:
         seen.backup = "none yet"
         health.problems.append(f"{seen.name}: no backup yet: ./inv backup")
@@ -136,6 +142,8 @@ def _cluster(health: Health, settings: Settings, answers: Answers) -> None:
     cluster: Cluster | None = next((each for each in told if not isinstance(each, Silence)), None)
     if cluster is None:
         health.problems.append("no database says how the cluster stands")
+        for seen in health.places[: len(settings.sites)]:
+            seen.database = "silent"
         return
     known = {member.name: member for member in cluster.members}
     for site, seen in zip(settings.sites, health.places, strict=False):

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from infra.settings import Site
 from runbooks.adapters import docker, etcd, patroni, pgbackrest, postgres, s3
@@ -64,11 +63,11 @@ def _find_bucket(estate: Estate, site: Site) -> None:
 def _show(health: Health) -> None:
     console = Console(highlight=False)
     console.print(f"stack {health.stack}: [{COLOURS[health.word]}]{health.word}[/]")
-    table = Table("place", "members", "etcd", "database", "archiving", "store", "last backup", box=None)
     for place in health.places:
-        name = f"{place.name} ({place.city})"
-        table.add_row(name, place.members, place.etcd, place.database, place.archive, place.store, place.backup)
-    console.print(table)
+        console.print(f"{place.name} ({place.city}): {place.members}; etcd {place.etcd}", markup=False)
+        if place.database:
+            console.print(f"  database {place.database}; archiving {place.archive}", markup=False)
+            console.print(f"  store {place.store}; last backup {place.backup}", markup=False)
     holder = health.holder
     console.print(f"in sync: {'yes' if health.in_sync else 'no'}")
     console.print(

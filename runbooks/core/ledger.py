@@ -17,6 +17,7 @@ from runbooks.core.store import Store
 
 PREFIX = "separuh/ledger/"
 ALREADY_THERE = 412
+PAGE = 1000  # S3 gives no more at once
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def _stored_ids(store: Store) -> set[str]:
 
 
 def _page(store: Store, after: str) -> Request[list[str]]:
-    params = {"Bucket": store.bucket, "Prefix": PREFIX, "StartAfter": after}
+    params = {"Bucket": store.bucket, "Prefix": PREFIX, "StartAfter": after, "MaxKeys": PAGE}
     return Request(operation="list_objects_v2", params=params, parse=_ids)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from runbooks.core.errors import Failed, NotVerified, SeparuhError, Undone
 from runbooks.core.journal import Head, Journal
@@ -24,6 +25,7 @@ class Performance:
         """`head` says how far an earlier runner came; a new run's says nothing was begun."""
         self._run, self._steps, self._head = run, steps, head
         self._journal, self._lease, self._progress = journal, lease, progress
+        self._watch = Stopwatch()
         run.keep = self._keep
 
     def carry_through(self) -> None:
@@ -36,16 +38,19 @@ class Performance:
                 self._take(index)
         except BaseException as failure:
             with deaf():
-                self._fail(failure)
-            raise
+                step = self._steps[len(self._head.steps)]
+                seconds = self._watch.seconds
+                error = self._take_back(failure)
+                self._head.steps.append(StepRecord(step.title, step.stage, seconds, "failed"))
+            raise error from failure
 
     def _take(self, index: int) -> None:
-        step, watch = self._steps[index], Stopwatch()
+        step, self._watch = self._steps[index], Stopwatch()
         if self._lease:
             self._lease.check()
         with self._progress.step(self._number(index), step.title):
             outcome = self._outcome(index, step)
-        self._ended(index, StepRecord(step.title, step.stage, watch.seconds, outcome))
+        self._ended(index, StepRecord(step.title, step.stage, self._watch.seconds, outcome))
 
     def _outcome(self, index: int, step: Step) -> str:
         half_done = index < self._head.begun
@@ -74,8 +79,8 @@ class Performance:
         self._journal.write("end", step=index + 1, title=record.title, outcome=record.outcome, seconds=record.seconds)
         self._progress.ended(self._number(index), record.title, record.seconds, record.outcome)
 
-    def _fail(self, failure: BaseException) -> None:
-        """Take back what was done and raise Undone, or raise Failed where that is not safe or did not succeed."""
+    def _take_back(self, failure: BaseException) -> SeparuhError:
+        """Undo what was done and return Undone, or Failed where that is not safe or did not succeed."""
         index = len(self._head.steps)
         title = self._steps[index].title
         told = isinstance(failure, SeparuhError | Interrupted)
@@ -85,13 +90,13 @@ class Performance:
         onward = f"./inv {self._run.runbook} --resume --stack {self._run.settings.stack}"
         what = f"step {self._number(index)} of run {self._run.id}, {title!r}, failed: {said}"
         if self._head.past_return:
-            raise Failed(f"{what}\nThis is past the point of no return: nothing was undone. Go on with {onward}")
+            return Failed(f"{what}\nThis is past the point of no return: nothing was undone. Go on with {onward}")
         if self._lease and not self._lease.regain(self._head.id):
-            raise Failed(f"{what}\nThe lease was lost, so nothing was undone. Go on with {onward}")
+            return Failed(f"{what}\nThe lease was lost, so nothing was undone. Go on with {onward}")
         failed = self._undo()
         if failed:
-            raise Failed("\n".join((what, "Not all of it could be undone:", *failed, f"Try again with {onward}")))
-        raise Undone(f"{what}\nAll that was done was undone; when the cause is mended, run it again") from failure
+            return Failed("\n".join((what, "Not all of it could be undone:", *failed, f"Try again with {onward}")))
+        return Undone(f"{what}\nAll that was done was undone; when the cause is mended, run it again")
 
     def _undo(self) -> list[str]:
         """Undo in reverse what this run did, the half-done step included; return what could not be."""
@@ -108,6 +113,8 @@ class Performance:
             except Exception as error:
                 failed.append(f"{step.title}: {error}")
                 continue
+            if index < len(self._head.steps):
+                self._head.steps[index] = replace(self._head.steps[index], outcome="undone")
             self._journal.write("undone", step=index + 1, title=step.title, seconds=watch.seconds)
             self._progress.ended(self._number(index), step.title, watch.seconds, "undone")
         return failed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +30,7 @@ class Store:
 
     def __init__(self, site: Site, settings: Settings, secrets: Secrets, plan_only: bool, console: Console) -> None:
         """Prepare a client; nothing is sent before the first request."""
-        import boto3  # noqa: PLC0415 - 0.4 s that a verb without a store need not wait
-        from botocore.config import Config  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415 - see _session
 
         self.site, self.name = site, f"{settings.stack}-{site.name}-store"
         self.bucket = settings.bucket(site)
@@ -39,7 +39,7 @@ class Store:
         self._authority.write(secrets.ca)
         self._authority.flush()
         key = secrets.s3(site.name)
-        self._client: Any = boto3.session.Session().client(
+        self._client: Any = _session().client(
             "s3",
             endpoint_url=endpoint(site),
             region_name=REGION,
@@ -84,6 +84,14 @@ class Store:
         """Close the connections and remove the file of the certificate authority."""
         self._client.close()
         self._authority.close()
+
+
+@functools.cache
+def _session() -> Any:
+    """Return the session of this process: boto3 takes 0.4 s to load, and as long again for what each session reads."""
+    import boto3  # noqa: PLC0415
+
+    return boto3.session.Session()
 
 
 def _shown(request: Request[Any]) -> tuple[str, ...]:

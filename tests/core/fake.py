@@ -14,7 +14,7 @@ from infra.settings import Place, Settings, Site
 
 
 class FileQuorum:
-    """What `Etcd` promises, kept in one locked file. Leases end by the wall clock, as etcd's end by its own."""
+    """What `Etcd` promises, kept in one locked file. Leases end by a clock of its own, as in etcd."""
 
     def __init__(self, path: Path) -> None:
         """Begin empty unless the file is there."""
@@ -26,7 +26,7 @@ class FileQuorum:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
             state = json.loads(file.read() or '{"keys": {}, "leases": {}, "next": 1}')
-            living = {lease: end for lease, (end, _) in state["leases"].items() if end > time.time()}
+            living = {lease: end for lease, (end, _) in state["leases"].items() if end > time.monotonic()}
             state["leases"] = {lease: state["leases"][lease] for lease in living}
             state["keys"] = {k: v for k, v in state["keys"].items() if not v[1] or v[1] in living}
             yield state
@@ -46,7 +46,7 @@ class FileQuorum:
                 return None
             lease = str(state["next"])
             state["next"] += 1
-            state["leases"][lease] = [time.time() + ttl, ttl]
+            state["leases"][lease] = [time.monotonic() + ttl, ttl]
             state["keys"][key] = [value, lease]
             return lease
 
@@ -69,7 +69,7 @@ class FileQuorum:
             if lease not in state["leases"]:
                 return False
             ttl = state["leases"][lease][1]
-            state["leases"][lease] = [time.time() + ttl, ttl]
+            state["leases"][lease] = [time.monotonic() + ttl, ttl]
             return True
 
     def revoke(self, lease: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 from moto import mock_aws
 
 from infra.settings import Site
+from runbooks.core import ledger as ledgers
 from runbooks.core import store as stores
 from runbooks.core.errors import CommandFailed, SeparuhError
 from runbooks.core.ledger import Ledger, Record, StepRecord, new_id
@@ -108,15 +109,18 @@ def test_a_record_in_a_store_is_never_overwritten(tmp_path: Path, two_stores: li
     assert clean.all() == [RECORD]
 
 
-def test_more_records_than_a_page_holds_are_all_merged(tmp_path: Path, two_stores: list[Store]) -> None:
+def test_more_records_than_a_page_holds_are_all_merged(
+    tmp_path: Path, two_stores: list[Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledgers, "PAGE", 3)
     client = boto3.client("s3", region_name="us-east-1")
-    for number in range(1001):
+    for number in range(7):
         record = replace(RECORD, id=f"20260101T{number:06d}Z-backup-aaaaaa", steps=())
         key = f"separuh/ledger/{record.id}.json"
         client.put_object(Bucket=two_stores[0].bucket, Key=key, Body=record.dump().encode())
     ledger = Ledger(tmp_path, "unit", two_stores[:1])
     ledger.merge()
-    assert len(ledger.all()) == 1001
+    assert len(ledger.all()) == 7
 
 
 def test_a_file_that_is_no_record_is_named(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -91,9 +92,9 @@ def test_another_runner_with_only_the_head_finishes_or_undoes_all_of_it(
     progress = Progress(Console(file=io.StringIO()), {})
     performance = Performance(run_of(head), first.steps, head, Journal(tmp_path, head.id), None, progress)
     performance._keep = lambda: heads.append(head.dump())  # type: ignore[method-assign]
-    performance._fail = lambda failure: None  # type: ignore[method-assign]
+    performance._take_back = lambda failure: SeparuhError("dead")  # type: ignore[method-assign]
     if died < count:
-        with pytest.raises(Killed):
+        with pytest.raises(SeparuhError, match="dead"):
             performance.carry_through()
     else:
         performance.carry_through()
@@ -171,7 +172,7 @@ def test_a_lost_lease_stops_the_run_before_its_next_step_and_nothing_is_undone_b
     )
     with pytest.raises(SeparuhError) as failure:
         perform(steps)
-    assert isinstance(failure.value.__context__, LeaseLost)
+    assert isinstance(failure.value.__cause__, LeaseLost)
     assert second == []
 
 
@@ -203,3 +204,34 @@ def test_an_undo_that_fails_leaves_the_rest_undone_and_says_so(perform: Perform)
     with pytest.raises(Failed, match="two: stuck"):
         perform(steps)
     assert undone == ["one"]
+
+
+def test_the_record_tells_which_steps_were_undone_and_which_failed(perform: Perform) -> None:
+    head = new_head()
+
+    def fail(run: Run) -> None:
+        raise SeparuhError("broken")
+
+    with pytest.raises(Undone):
+        perform((Step("one", lambda run: None, undo=lambda run: None), Step("two", fail)), head)
+    assert [(step.title, step.outcome) for step in head.steps] == [("one", "undone"), ("two", "failed")]
+
+
+@pytest.mark.parametrize("jump", [-86400.0, 86400.0])
+def test_a_jump_of_the_wall_clock_moves_neither_durations_nor_deadlines(
+    perform: Perform, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    true_time = time.time
+
+    def do(run: Run) -> None:
+        time.sleep(0.3)
+        monkeypatch.setattr(time, "time", lambda: true_time() + jump)
+
+    polls: list[bool] = []
+
+    def verify(run: Run) -> bool:
+        polls.append(True)
+        return len(polls) > 2
+
+    head = perform((Step("jumps", do, verify=verify, within=5), Step("after", lambda run: None)))
+    assert 0.3 <= head.steps[0].seconds < 30

@@ -1,18 +1,15 @@
-"""A runbook in a process of its own, so that it can be killed: `python -m tests.core.trial FOLDER [--resume]`.
-
-It pauses in the middle of the step that FOLDER/pause names, until it is killed.
-"""
+"""A runbook for a process of its own, so that it can be killed: it pauses where the file `pause` names, until it is."""
 
 from __future__ import annotations
 
 import io
-import sys
 import time
 from pathlib import Path
 
 from rich.console import Console
 
 from runbooks.core import origin, shift
+from runbooks.core.errors import Exit
 from runbooks.core.host import Estate
 from runbooks.core.ledger import Ledger
 from runbooks.core.run import Run, Runbook, Step
@@ -52,7 +49,7 @@ def stop(folder: Path, place: str) -> None:
         time.sleep(60)
 
 
-def main(folder: Path, resume: bool) -> int:
+def main(folder: Path, resume: bool) -> None:
     """Carry the runbook out as `carry_out` does, with a quorum in a file."""
     book = runbook(folder)
     shift.find_runbook = lambda name: book  # type: ignore[attr-defined]
@@ -61,8 +58,4 @@ def main(folder: Path, resume: bool) -> int:
     work = shift.Shift(estate, FileQuorum(folder / "quorum"), Ledger(folder, "unit"), folder)
     head = new_head(f"run-{origin.now()}")
     with work.leased(book, head, wait=True):
-        return int(work.resume() if resume else work.begin(book, head))
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), "--resume" in sys.argv))
+        assert (work.resume() if resume else work.begin(book, head)) is Exit.DONE
