@@ -7,7 +7,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Answer:
     retried: int
 
 
-def ask(url: str, body: dict[str, object] | None = None, key: str = "") -> Answer:
+def ask(url: str, body: Mapping[str, object] | None = None, key: str = "") -> Answer:
     """Send one request, once."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Idempotency-Key": key} if key else {})  # noqa: S310  a URL of ours
@@ -190,7 +190,7 @@ def test_a_grant_of_unknown_fate_is_not_repeated(url: str, admin: psycopg.Connec
     account = ask(f"{url}/accounts", {"holder": "Dewi Lestari", "city": "Medan", "phone": "+62 813 1111 3333"}).body[
         "id"
     ]
-    body: dict[str, object] = {"account": account, "product": "usaha", "principal": 6_000_000, "months": 6}
+    body = {"account": account, "product": "usaha", "principal": 6_000_000, "months": 6}
     with ThreadPoolExecutor(1) as pool, without_the_other_site(admin):
         answer = pool.submit(ask, f"{url}/loans", body)
         admin.execute("SELECT pg_terminate_backend(%s)", (waiting(admin),))
