@@ -6,8 +6,9 @@ provisional name later was left by an `up` that was killed, and goes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import docker
@@ -17,9 +18,11 @@ from infra import embedded_container as container
 from infra.collect import Declared
 from infra.embedded_compare import declared_labels
 from infra.embedded_plan import PROVISIONAL, Change
+from infra.present import STACK_LABEL, labels
 from infra.uploads import archive
 
 GRACE_SECONDS = 10
+CONFLICT = 409  # HTTP
 
 
 def make(change: Change, client: docker.DockerClient, image: Mapping[str, Any] | None) -> None:
@@ -44,9 +47,10 @@ def remove(kind: str, name: str, client: docker.DockerClient, *, kill: bool = Fa
                 _stop(name, client, None)
             client.api.remove_container(name, force=True, v=True)  # v: the volumes without a name
         elif kind == "network":
-            for endpoint in client.api.inspect_network(name)["Containers"]:
-                client.api.disconnect_container_from_network(endpoint, name, force=True)
-            client.api.remove_network(name)
+            for network in _named(name, client):
+                for endpoint in client.api.inspect_network(network)["Containers"]:
+                    client.api.disconnect_container_from_network(endpoint, network, force=True)
+                client.api.remove_network(network)
         else:
             client.api.remove_volume(name)
 
@@ -90,8 +94,12 @@ def _stopped(change: Change) -> bool:
 def _create(change: Change, declared: Declared, client: docker.DockerClient, image: Mapping[str, Any]) -> None:
     """Make the new one whole before the old one goes: what cannot be made costs nothing that stands."""
     api = client.api
-    request = container.body(declared, image)
-    made = api.create_container_from_config(request, f"{change.name}{PROVISIONAL}")["Id"]  # type: ignore[no-untyped-call]
+    for network in container.networks(declared.inputs):
+        for later in _named(network, client)[1:]:
+            api.remove_network(later)
+    request, provisional = container.body(declared, image), f"{change.name}{PROVISIONAL}"
+    make_it = partial(api.create_container_from_config, request, provisional)
+    made = _once_free(provisional, declared, client, make_it)["Id"]
     for network, aliases in list(container.networks(declared.inputs).items())[1:]:  # the first came with the body
         api.connect_container_to_network(made, network, aliases=aliases)
     if declared.inputs.get("uploads"):
@@ -100,7 +108,30 @@ def _create(change: Change, declared: Declared, client: docker.DockerClient, ima
         with suppress(NotFound):
             _stop(change.name, client, declared.inputs.get("destroyGraceSeconds"))
             api.remove_container(change.name, force=True, v=True)
-    api.rename(made, change.name)
+    _once_free(change.name, declared, client, partial(api.rename, made, change.name))
+
+
+def _once_free(name: str, declared: Declared, client: docker.DockerClient, act: Callable[[], Any]) -> Any:
+    """Do what takes `name`; where the last request of a killed `up` took it meanwhile, what it made goes first."""
+    try:
+        return act()
+    except APIError as error:
+        if error.status_code != CONFLICT:
+            raise
+        theirs = labels("container", client.api.inspect_container(name)).get(STACK_LABEL)
+        if theirs != declared_labels(declared)[STACK_LABEL]:
+            raise
+        remove("container", name, client, kill=True)
+        return act()
+
+
+def _named(network: str, client: docker.DockerClient) -> list[str]:
+    """Return the ids of the networks of that name, oldest first.
+
+    The engine allows several, and the request of a killed `up` may still be under way when the next one looks.
+    """
+    same = [one for one in client.api.networks(names=[network]) if one["Name"] == network]
+    return [one["Id"] for one in sorted(same, key=lambda one: str(one["Created"]))]
 
 
 def _update(change: Change, declared: Declared, client: docker.DockerClient) -> None:

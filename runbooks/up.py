@@ -1,0 +1,121 @@
+"""Bring a stack up, or mend what differs from what is declared. A second `up` changes nothing, and says so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from rich.console import Console
+
+from infra import pulumi_engine
+from infra.choice import EMBEDDED, choose
+from infra.collect import collect
+from infra.embedded import ApplyFailed, apply
+from infra.embedded_plan import Change, Plan, plan, summary, table
+from infra.engines import Engines
+from infra.estate import declare
+from infra.local_engine import ensure
+from infra.machine import say_on_stderr as say
+from infra.prepare import Prepared, foresee, prepare
+from infra.secrets import Secrets
+from infra.settings import ROOT, Settings
+from runbooks.core.errors import Exit, Failed, NotVerified
+from runbooks.core.host import Estate
+from runbooks.core.lease import Holder, Lease
+from runbooks.core.ledger import new_id
+from runbooks.core.origin import now, operator
+from runbooks.core.quorum import Etcd, NoQuorum
+from runbooks.core.session import settings_of
+from runbooks.health import Health, judge
+from runbooks.status import ask_all
+
+READY_SECONDS = 180
+
+
+def up(stack: str, site: str, plan: bool, yes: bool) -> Exit:
+    """Carry out the declarations, wait until the stack serves, and say how it stands.
+
+    `site` alone is touched when it is named. Refused before anything is changed, Failed in the middle (`up` again goes
+    on), NotVerified when the stack does not serve within READY_SECONDS.
+    """
+    del yes  # nothing to agree to: an `up` that would take two stateful members refuses by itself
+    settings = settings_of(stack)
+    only = (settings.site(site).name,) if site else ()
+    console = Console(highlight=False)
+    ensure(say)
+    with Engines(settings) as engines:
+        choice = choose(engines, say, only)
+        console.print(f"stack {settings.stack}: engine {choice.engine}: {choice.why}", markup=False)
+        prepared = foresee(engines, ROOT) if plan else prepare(engines, ROOT, say, only)
+        if choice.engine == EMBEDDED:
+            _embedded(engines, prepared, only, plan, console)
+        elif choice.cli:
+            with _lease(settings, prepared.secrets, taken=not plan):
+                pulumi_engine.up(settings, ROOT, choice.cli, plan=plan, only=only)
+    return Exit.DONE if plan else _wait(settings, prepared.secrets, only, console)
+
+
+def _embedded(engines: Engines, prepared: Prepared, only: Collection[str], planning: bool, console: Console) -> None:
+    settings = engines.settings
+    program = partial(declare, settings, prepared.secrets, prepared.pins, only or None)
+    planned: Plan = plan(collect(program, stack=settings.stack), engines, only=only)
+    if planned.changes:
+        console.print(table(planned))
+    console.print(summary(planned))
+    if planning or not planned.changes:
+        return
+
+    def report(change: Change, seconds: float) -> None:
+        console.print(f"{change.verb} {change.name} {seconds:.1f} s", markup=False)
+
+    with _lease(settings, prepared.secrets):
+        try:
+            apply(planned, engines, report)
+        except ApplyFailed as failure:
+            raise Failed(str(failure)) from failure
+
+
+@contextmanager
+def _lease(settings: Settings, secrets: Secrets, taken: bool = True) -> Iterator[None]:
+    """Hold the stack's lease, as every run does; where no quorum stands yet, no other run can hold it either."""
+    if not taken:
+        yield
+        return
+    with Estate(settings, secrets) as estate:
+        lease = Lease(Etcd(estate), settings.stack)
+        try:
+            lease.acquire(Holder(run=new_id("up"), owner=operator(), since=now(), reason="up"))
+        except NoQuorum:
+            say("no quorum answers, so no other run can be under way: going on without the lease")
+        try:
+            yield
+        finally:
+            lease.release()
+
+
+def _wait(settings: Settings, secrets: Secrets, only: Collection[str], console: Console) -> Exit:
+    """Wait until the stack serves, in sync unless a site alone was asked for, and print how it stands."""
+    started = time.monotonic()
+    with Estate(settings, secrets) as estate:
+        while True:
+            health = judge(settings, ask_all(estate))
+            if _ready(health, only):
+                break
+            if time.monotonic() - started > READY_SECONDS:
+                problems = "; ".join(health.problems) or "no leader takes writes"
+                raise NotVerified(
+                    f"stack {settings.stack} does not serve {READY_SECONDS} s after its containers started: "
+                    f"{problems}. `./inv status` shows the rest, `docker logs <container>` why; `./inv up` again goes on"
+                )
+            time.sleep(0.5)
+    console.print(f"stack {settings.stack} serves after {time.monotonic() - started:.0f} s more", markup=False)
+    for problem in health.problems:
+        console.print(f"- {problem}", markup=False, soft_wrap=True)
+    return Exit.DONE
+
+
+def _ready(health: Health, only: Collection[str]) -> bool:
+    sites = [place for place in health.places if place.database and (not only or place.name in only)]
+    return health.serving and (bool(only) or health.in_sync) and all(place.store != "silent" for place in sites)
