@@ -107,7 +107,8 @@ def _wait(settings: Settings, secrets: Secrets, only: Collection[str], console: 
                 problems = "; ".join(health.problems) or "no leader takes writes"
                 raise NotVerified(
                     f"stack {settings.stack} does not serve {READY_SECONDS} s after its containers started: "
-                    f"{problems}. `./inv status` shows the rest, `docker logs <container>` why; `./inv up` again goes on"
+                    f"{problems}. `./inv status` shows the rest, `docker logs <container>` why; "
+                    "`./inv up` again goes on from there"
                 )
             time.sleep(0.5)
     console.print(f"stack {settings.stack} serves after {time.monotonic() - started:.0f} s more", markup=False)
