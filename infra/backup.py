@@ -63,21 +63,3 @@ def _first_boot(ground: Ground, own: Repository) -> dict[str, Any]:
         "stanza": ground.settings.cluster,
         "repository": own.number,
     }
-
-
-def _first_boot(ground: Ground) -> str:
-    """Return what the first boot makes: this site's bucket, its lock, and the stanza in it."""
-    settings = ground.settings
-    own = repository(ground, settings.site(ground.place.name))
-    return json.dumps(
-        {
-            "endpoint": f"https://{own.host}:{own.port}",
-            "bucket": own.bucket,
-            "access_key": own.key.access_key,
-            "secret_key": own.key.secret_key,
-            "ca": CA if own.own_store else None,
-            "lock_days": settings.backup.lock_days,
-            "stanza": settings.cluster,
-            "repository": own.number,
-        }
-    )
