@@ -181,6 +181,8 @@ def hosts_down(c: Context, stack: str = "staging", debug: bool = False) -> None:
 def secrets_wrap(c: Context, stack: str = "", debug: bool = False) -> None:
     """Write a passphrase-wrapped copy of the identity that opens the secrets, for the worst day.
 
+    It is put into both stores too. The passphrase is asked on the terminal, or read from stdin.
+
     Example: inv secrets.wrap
     """
     del c
@@ -207,7 +209,17 @@ def check(c: Context) -> None:
     sys.exit(min(importlib.import_module("runbooks.checks").check(), 1))
 
 
-ns = Collection(up, down, status, seed, pay, report, lease, test, check)
+@task(help=STACK | {"loans": "how many loans to fill in"})
+def demo(c: Context, stack: str = "", loans: int = 20_000, debug: bool = False) -> None:
+    """Show it all: up, seed, back up while payments flow, list, report.
+
+    Example: inv demo
+    """
+    del c
+    call("demo", debug, stack=stack, loans=loans)
+
+
+ns = Collection(up, down, status, seed, pay, report, lease, demo, test, check)
 for name, verbs in {
     "backup": (backup, backup_list, backup_verify),
     "runs": (runs, runs_show),

@@ -35,20 +35,21 @@ class PlaceHealth:
 
 @dataclass
 class Health:
-    """A stack. `serving`: a leader takes writes. `problems` name what is not as it should be."""
+    """A stack. `known`: a database answered in time. `serving`: a leader takes writes."""
 
     stack: str
     places: list[PlaceHealth]
+    known: bool = False
     serving: bool = False
     in_sync: bool = False
     holder: Holder | None = None
     problems: list[str] = field(default_factory=list)
 
     @property
-    def word(self) -> Literal["healthy", "degraded", "not serving"]:
+    def word(self) -> Literal["healthy", "degraded", "not serving", "not known"]:
         """The whole in one word."""
         if not self.serving:
-            return "not serving"
+            return "not serving" if self.known else "not known"
         return "degraded" if self.problems else "healthy"
 
 
@@ -145,6 +146,7 @@ def _cluster(health: Health, settings: Settings, answers: Answers) -> None:
         for seen in health.places[: len(settings.sites)]:
             seen.database = "silent"
         return
+    health.known = True
     known = {member.name: member for member in cluster.members}
     for site, seen in zip(settings.sites, health.places, strict=False):
         member = known.get(container(settings, site, "db"))

@@ -21,12 +21,17 @@ from runbooks.core.session import open_stack
 from runbooks.health import Answers, Health, judge, members
 
 WITHIN = 2.0  # seconds for all answers; the rest of the three is Python's start
-EXITS = {"healthy": Exit.DONE, "degraded": Exit.DEGRADED, "not serving": Exit.NOT_READY}
-COLOURS = {"healthy": "green", "degraded": "yellow", "not serving": "red"}
+EXITS = {
+    "healthy": Exit.DONE,
+    "degraded": Exit.DEGRADED,
+    "not serving": Exit.NOT_READY,
+    "not known": Exit.NOT_READY,
+}
+COLOURS = {"healthy": "green", "degraded": "yellow", "not serving": "red", "not known": "red"}
 
 
 def status(stack: str, as_json: bool) -> Exit:
-    """Print how the stack stands. Returns DONE when healthy, DEGRADED, or NOT_READY when no leader takes writes."""
+    """Print how the stack stands. Returns DONE when healthy, DEGRADED, NOT_READY when no leader is known to take writes."""
     settings, secrets = open_stack(stack)
     with Estate(settings, secrets) as estate:
         health = judge(settings, ask_all(estate))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
-from infra.secrets import Secrets, open_secrets
+from infra.secrets import Secrets, open_secrets, secrets_file
 from infra.settings import ROOT, Settings, load
+from runbooks.core.errors import NotReady
 
 
 def settings_of(stack: str) -> Settings:
@@ -14,6 +15,12 @@ def settings_of(stack: str) -> Settings:
 
 
 def open_stack(stack: str) -> tuple[Settings, Secrets]:
-    """Return the settings and secrets of a stack that is alive."""
+    """Return the settings and secrets of a stack that is alive; NotReady where this clone has none."""
     settings = settings_of(stack)
+    path = secrets_file(settings, ROOT)
+    if not path.exists():
+        raise NotReady(
+            f"stack {settings.stack} has no secrets in this clone ({path.name} is not there). If it was never up: "
+            f"./inv up --stack {settings.stack}. If another clone made it: copy {path} from there"
+        )
     return settings, open_secrets(settings, ROOT)
