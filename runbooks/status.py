@@ -31,7 +31,7 @@ COLOURS = {"healthy": "green", "degraded": "yellow", "not serving": "red", "not 
 
 
 def status(stack: str, as_json: bool) -> Exit:
-    """Print how the stack stands. Returns DONE when healthy, DEGRADED, NOT_READY when no leader is known to take writes."""
+    """Print how the stack stands. Returns DONE, DEGRADED, or NOT_READY when no leader is known."""
     settings, secrets = open_stack(stack)
     with Estate(settings, secrets) as estate:
         health = judge(settings, ask_all(estate))
