@@ -1,0 +1,132 @@
+"""pgBackRest's commands by equality, and its answers as 2.55.1 gave them."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import UTC, datetime
+
+import pytest
+
+from runbooks.adapters import pgbackrest
+from runbooks.adapters.pgbackrest import Audit, Backup
+from runbooks.core.errors import SeparuhError
+from tests.adapters.recorded import recorded
+
+COMMON = ("pgbackrest", "--config=/config/pgbackrest.conf", "--stanza=credit")
+NICE = ("nice", "-n", "19")
+
+
+def test_a_backup_is_nice_and_names_its_run() -> None:
+    """The annotation is what a resumed run recognises its backup by."""
+    command = pgbackrest.backup("credit", 2, "diff", "r1", within=60)
+    options = ("--repo=2", "--type=diff", "--annotation=run=r1", "--no-expire-auto", "backup")
+    assert command.argv == (*NICE, *COMMON, *options)
+    assert command.within == 60
+
+
+@pytest.mark.parametrize(
+    ("command", "argv"),
+    [
+        (pgbackrest.info("credit"), (*COMMON, "--output=json", "info")),
+        (pgbackrest.info("credit", 1), (*COMMON, "--repo=1", "--output=json", "info")),
+        (pgbackrest.expire("credit", 1), (*NICE, *COMMON, "--repo=1", "expire")),
+        (pgbackrest.stanza_create("credit"), (*COMMON, "stanza-create")),
+        (pgbackrest.check("credit"), (*COMMON, "check")),
+        (
+            pgbackrest.verify("credit", 2, 60),
+            (*NICE, *COMMON, "--repo=2", "--output=text", "--verbose", "verify"),
+        ),
+    ],
+)
+def test_commands(command: pgbackrest.Command[object], argv: tuple[str, ...]) -> None:
+    """Each command is exactly this."""
+    assert command.argv == argv
+
+
+def test_info_lists_backups_by_repository_in_order() -> None:
+    """Every field of a backup, from the recording."""
+    found = pgbackrest.info("credit").parse(recorded("pgbackrest-2.55.1-info.json"))
+    assert [b.label for b in found.of(1)] == ["20261122-164144F", "20261122-164308F", "20261122-164313F"]
+    assert [b.kind for b in found.of(2)] == ["full", "full", "full", "diff", "incr"]
+    assert found.faults == {}
+    assert not found.running
+    assert found.of(2)[-1] == Backup(
+        repository=2,
+        label="20261122-164317F_20261122-164521I",
+        kind="incr",
+        started_at=datetime(2026, 11, 22, 16, 45, 21, tzinfo=UTC),
+        ended_at=datetime(2026, 11, 22, 16, 45, 23, tzinfo=UTC),
+        database_bytes=345021495,
+        repository_bytes=400,
+        wal_start="00000001000000000000002C",
+        wal_stop="00000001000000000000002D",
+        damaged=False,
+        run="k5",
+    )
+    assert found.of(2)[-1].seconds == 2
+
+
+def test_a_repository_without_its_bucket_is_a_fault() -> None:
+    """The message is the store's own."""
+    found = pgbackrest.info("credit", 1).parse(recorded("pgbackrest-2.55.1-info-no-bucket.json"))
+    assert found.backups == ()
+    assert "404 (Not Found)" in found.faults[1]
+
+
+def test_verify_of_a_sound_repository() -> None:
+    """A backup that was broken off is in progress for pgBackRest, and no fault."""
+    audit = pgbackrest.verify("credit", 2, 60).parse(recorded("pgbackrest-2.55.1-verify.txt"))
+    assert audit.sound
+    assert (audit.wal_checked, audit.wal_valid) == (44, 44)
+    assert audit.backups["20261122-164517F"] == "in-progress"
+    assert audit.backups["20261122-164317F"] == "valid"
+
+
+def test_verify_names_the_backup_that_lost_files() -> None:
+    """One bundle was deleted from the bucket; pgBackRest still exited 0."""
+    audit = pgbackrest.verify("credit", 2, 60).parse(recorded("pgbackrest-2.55.1-verify-missing.txt"))
+    assert audit.faults == ("backup 20261122-164307F is invalid", "backup 20261122-164307F: 13 files missing")
+
+
+def test_verify_that_says_nothing_is_no_proof() -> None:
+    """Without its text output verify prints nothing, whatever it found."""
+    with pytest.raises(SeparuhError, match="nothing to go by"):
+        pgbackrest.verify("credit", 1, 60).parse("")
+
+
+def test_audit_is_sound_without_faults_only() -> None:
+    """The property follows from the faults."""
+    assert not Audit(wal_checked=1, wal_valid=0, backups={}, faults=("x",)).sound
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        (
+            "pgbackrest/archive/credit/17-1/0000000100000000/"
+            "000000010000000000000007-17248600442900ce7adb4de472efc2d84b4703bc.zst",
+            "000000010000000000000007",
+        ),
+        ("pgbackrest/archive/credit/17-1/00000002.history", ""),
+        ("pgbackrest/archive/credit/archive.info", ""),
+    ],
+)
+def test_segment_of_a_key(key: str, name: str) -> None:
+    """Histories and info files are no segments."""
+    assert pgbackrest.segment(key) == name
+
+
+def test_searches_find_the_run_they_name_and_not_themselves() -> None:
+    """A process with the same words in its arguments is found, for its own repository alone, and ended."""
+    with subprocess.Popen(["sh", "-c", "sleep 60; :", "sh", "--annotation=run=t1", "--repo=1"]) as carrier:
+        assert _says(pgbackrest.running(1, "t1"))
+        assert not _says(pgbackrest.running(2, "t1"))
+        assert not _says(pgbackrest.running(1, "t"))
+        subprocess.run(pgbackrest.end("credit", 1, "t1").argv, check=True, timeout=30)
+        assert carrier.wait(timeout=5) != 0
+    subprocess.run(pgbackrest.end("credit", 1, "t1").argv, check=True, timeout=30)
+
+
+def _says(question: pgbackrest.Command[bool]) -> bool:
+    answer = subprocess.run(question.argv, check=False, capture_output=True, text=True, timeout=10)
+    return question.parse(answer.stdout)
