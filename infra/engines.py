@@ -5,6 +5,7 @@ ssh itself checks the host's key, so that a place is trusted exactly as far as t
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -106,6 +107,8 @@ class Engines:
 
     def _forward(self, place: str, engine: str) -> Path:
         """Forward the engine's socket to one of our own; return its path once ssh listens on it."""
+        if shutil.which("ssh") is None:
+            raise EngineUnreachable(place, engine, "this machine has no ssh", "Install OpenSSH's client.")
         socket = Path(self._folder.name) / f"{place}.sock"
         argv = _forward_argv(self.settings, engine, socket)
         ssh = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from infra.machine import DEFAULT_SOCKET, MachineError, Say, decide, engine_answers, observe, say_on_stderr
 
-PACKAGES = ("docker.io", "iptables", "containerd", "runc", "mmdebstrap")
+PACKAGES = ("docker.io", "iptables", "containerd", "runc", "mmdebstrap", "openssh-client")
 CLI_PACKAGE = "docker-cli"  # Debian 13 split it off; Debian 12 has no such package
 LOG = Path("/var/log/separuh-dockerd.log")
 PID_FILES = {"docker.pid": "dockerd", "docker/containerd/containerd.pid": "containerd"}

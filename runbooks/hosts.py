@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import docker
@@ -31,17 +32,26 @@ READY_SECONDS = 60
 
 
 def up(stack: str = "staging") -> None:
+    """Start the hosts of `stack`; NotReady where its places are no ssh:// hosts, or are production's."""
+    start(_settings(stack))
+
+
+def down(stack: str = "staging") -> None:
+    """Remove the hosts of `stack`, all that is on them, and their network; the keys stay for the next `up`."""
+    remove(stack or "staging")
+
+
+def start(settings: Settings, root: Path = ROOT) -> None:
     """Start what is missing of the stack's hosts, and wait until each engine answers over ssh.
 
-    NotReady for a stack whose places are no test hosts, NotVerified when a host does not answer within READY_SECONDS.
+    NotVerified when a host does not answer within READY_SECONDS.
     """
-    settings = _settings(stack)
     local_engine.ensure()
     client = docker.from_env()
     base_image.ensure(client)
     say("building the image of the hosts (kept from the last time where nothing changed)")
     client.images.build(path=str(CONTEXT), tag=IMAGE, buildargs={"BASE": base_image.TAG}, rm=True, forcerm=True)
-    keys = host_keys.ensure(settings)
+    keys = host_keys.ensure(settings, root)
     network = _network(client, settings)
     for place in settings.places:
         _start(client, settings, place, keys, network)
@@ -50,8 +60,8 @@ def up(stack: str = "staging") -> None:
         say(f"{place.name}: {place.engine} answers after {seconds:.1f} s")
 
 
-def down(stack: str = "staging") -> None:
-    """Remove the stack's hosts, all that is on them, and their network; the keys stay for the next `up`."""
+def remove(stack: str) -> None:
+    """Remove every container, volume and network that `start` made for `stack`."""
     local_engine.ensure()
     client = docker.from_env()
     mine: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={stack}"}
@@ -65,7 +75,7 @@ def down(stack: str = "staging") -> None:
 
 
 def _settings(stack: str) -> Settings:
-    settings = settings_of(stack)
+    settings = settings_of(stack or "staging")
     if settings.production or settings.one_engine:
         kind = "a production stack" if settings.production else "a stack on one local engine"
         raise NotReady(f"{settings.stack} is {kind}: test hosts are for a stack whose places are ssh://, like staging")
