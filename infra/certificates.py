@@ -117,15 +117,14 @@ def _holder(settings: Settings, place: Place | Site, role: str, n: int) -> tuple
 
 
 def _general_names(hosts: frozenset[str]) -> list[x509.GeneralName]:
-    """An address stands twice, as address and as name: pgBackRest compares the host with names alone."""
-    names: list[x509.GeneralName] = []
-    for host in sorted(hosts):
-        names.append(x509.DNSName(host))
-        try:
-            names.append(x509.IPAddress(ipaddress.ip_address(host)))
-        except ValueError:
-            continue
-    return names
+    return [_general_name(host) for host in sorted(hosts)]
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _name(common_name: str) -> x509.Name:
