@@ -159,7 +159,7 @@ def member(parent: pulumi.Resource, ground: Ground, shape: Shape) -> docker.Cont
         networks_advanced=_networks(ground, shape),
         ports=_ports(ground, shape),
         healthcheck=docker.ContainerHealthcheckArgs(
-            tests=["CMD", *shape.health], interval="10s", timeout="5s", retries=3, start_period="30s"
+            tests=["CMD", *shape.health], interval="30s", timeout="5s", retries=3, start_period="30s"
         ),
         labels=_labels(labels(settings, name, shape.role, ground.place.name)),
         opts=ground.options(parent, files, *ground.networks, *(mounted for mounted, _ in shape.volumes)),
