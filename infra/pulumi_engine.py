@@ -58,15 +58,19 @@ def _select(settings: Settings, root: Path, cli: Path) -> None:
     write_private(config, yaml.safe_dump({**values, **({SALT: salt} if salt else {})}).encode())
     state = root / ".separuh" / settings.stack / "pulumi" / ".pulumi" / "stacks"
     if not list(state.glob(f"*/{settings.stack}.json")):
-        _run(settings, root, cli, "stack", "init")
+        apart = config.parent / "pulumi.init"  # `stack init` takes no other config file: it writes its salt here
+        write_private(apart / "Pulumi.yaml", (root / "Pulumi.yaml").read_bytes())
+        _run(settings, root, cli, "stack", "init", config=False, folder=apart)
 
 
-def _run(settings: Settings, root: Path, cli: Path, *argv: str, config: bool = True) -> None:
+def _run(
+    settings: Settings, root: Path, cli: Path, *argv: str, config: bool = True, folder: Path | None = None
+) -> None:
     chosen = ["--stack", settings.stack, *(["--config-file", str(_config_file(settings, root))] if config else [])]
     command = [str(cli), *argv, "--non-interactive", *chosen]
     path = f"{cli.parent}:{os.environ.get('PATH', '')}"  # its language host stands beside it
     variables = {**os.environ, **environment(settings, root), "PATH": path}
-    code = subprocess.run(command, cwd=root, env=variables, check=False).returncode
+    code = subprocess.run(command, cwd=folder or root, env=variables, check=False).returncode
     if code:
         raise PulumiFailed(
             f"stack {settings.stack}: pulumi {' '.join(argv)} exited {code}; it says why above. "
