@@ -22,7 +22,7 @@ def back_up(run: Run) -> None:
     run.remember("copying", True)
     sites, failures = chosen(run), []
     host = workplace(run.estate)
-    for site, failure in at_once(sites, lambda site: _back_up_to(run, site, host)).items():
+    for site, failure in at_once(run, lambda site: _back_up_to(run, site, host)).items():
         if failure is not None:
             failures.append(_explained(site, failure))
             sites.remove(site)

@@ -57,12 +57,13 @@ def inventory(estate: Estate, sites: Sequence[Site]) -> pgbackrest.Inventory:
     return _first(estate, "backup", pgbackrest.info(settings.cluster, one), f"the repository of {names} cannot be read")
 
 
-def at_once(sites: Sequence[Site], act: Callable[[Site], None]) -> dict[Site, BaseException | None]:
-    """Do the same for several sites at the same time; return what each raised, if it did.
+def at_once(run: Run, act: Callable[[Site], None]) -> dict[Site, BaseException | None]:
+    """Do the same for each site of the run at the same time (a plan shows them in turn); return what each raised.
 
     Interrupted, it does not wait for what it began: the step's undo ends that.
     """
-    pool = ThreadPoolExecutor(max_workers=len(sites))
+    sites = chosen(run)
+    pool = ThreadPoolExecutor(max_workers=1 if run.planning else len(sites))
     try:
         begun = {site: pool.submit(act, site) for site in sites}
         return {site: future.exception() for site, future in begun.items()}
@@ -72,7 +73,7 @@ def at_once(sites: Sequence[Site], act: Callable[[Site], None]) -> dict[Site, Ba
 
 def everywhere(run: Run, act: Callable[[Site], None]) -> None:
     """Do the same for each site of the run at the same time; raise the first failure."""
-    for failure in at_once(chosen(run), act).values():
+    for failure in at_once(run, act).values():
         if failure is not None:
             raise failure
 

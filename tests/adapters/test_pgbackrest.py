@@ -9,6 +9,7 @@ import pytest
 
 from runbooks.adapters import pgbackrest
 from runbooks.adapters.pgbackrest import Audit, Backup
+from runbooks.core.command import Command
 from runbooks.core.errors import SeparuhError
 from tests.adapters.recorded import recorded
 
@@ -38,7 +39,7 @@ def test_a_backup_is_nice_and_names_its_run() -> None:
         ),
     ],
 )
-def test_commands(command: pgbackrest.Command[object], argv: tuple[str, ...]) -> None:
+def test_commands(command: Command[object], argv: tuple[str, ...]) -> None:
     """Each command is exactly this."""
     assert command.argv == argv
 
@@ -127,6 +128,6 @@ def test_searches_find_the_run_they_name_and_not_themselves() -> None:
     subprocess.run(pgbackrest.end("credit", 1, "t1").argv, check=True, timeout=30)
 
 
-def _says(question: pgbackrest.Command[bool]) -> bool:
+def _says(question: Command[bool]) -> bool:
     answer = subprocess.run(question.argv, check=False, capture_output=True, text=True, timeout=10)
     return question.parse(answer.stdout)

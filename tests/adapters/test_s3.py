@@ -22,8 +22,7 @@ class Client:
 
     def __init__(self) -> None:
         """Speak to moto."""
-        keys = {"aws_access_key_id": "k", "aws_secret_access_key": "s"}
-        self.s3: Any = boto3.client("s3", region_name="us-east-1", **keys)
+        self.s3: Any = boto3.client("s3", region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="s")
 
     def send(self, request: Request[T]) -> T:
         """Return the parsed answer."""

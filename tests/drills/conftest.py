@@ -1,0 +1,28 @@
+"""A stack of the drills' own, from `./inv up` to `./inv down`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.drills.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Bring the stack `test` up, and take it down with its data at the end.
+
+    SEPARUH_DRILL_STACK names a stack that stands already, and is left standing.
+    """
+    standing = os.environ.get("SEPARUH_DRILL_STACK")
+    drilled = Stack(standing or "test")
+    try:
+        if not standing:
+            drilled.inv("up", within=600)
+        yield drilled
+    finally:
+        if not standing:
+            drilled.inv("down", "--volumes", "--confirm", drilled.name, within=120)
+        drilled.close()

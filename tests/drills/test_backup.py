@@ -1,0 +1,211 @@
+"""`inv backup` on the real stack, on good days and bad ones."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from infra.settings import Site
+from runbooks.adapters import pgbackrest, postgres, s3
+from runbooks.backup import STEPS
+from runbooks.core.errors import CommandFailed
+from runbooks.parts.repositories import cluster, inventory
+from tests.drills.stack import Stack, docker, kill, until
+
+pytestmark = pytest.mark.drill
+
+BACKING_UP = 1 + next(number for number, step in enumerate(STEPS) if step.undo is not None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ballast(stack: Stack) -> None:
+    """Enough data for a backup to be met while it runs."""
+    leader = cluster(stack.estate).leader.name
+    rows = "SELECT g, md5(g::text) || md5((g * 7)::text) FROM generate_series(1, 2000000) AS g"
+    filled = f"CREATE TABLE IF NOT EXISTS ballast AS {rows}"
+    docker("exec", leader, "psql", "-XAtq", "-d", stack.estate.settings.cluster, "-c", filled)
+    settled(stack)
+
+
+def settled(stack: Stack) -> None:
+    """Wait until a standby is in sync and both stores answer, so that one drill does not disturb the next."""
+    until(lambda: sound(stack), 120, "the stack is whole again")
+
+
+def sound(stack: Stack) -> bool:
+    """Say whether every part that a backup needs is well."""
+    try:
+        for site in stack.estate.settings.sites:
+            stack.estate.store(site).ask(s3.exists(stack.estate.settings.bucket(site)))
+            if stack.estate.member(site, "db").ask(postgres.archiver()).lag_seconds > 30:
+                return False
+        return cluster(stack.estate).in_sync
+    except CommandFailed as failure:
+        return failure.code == s3.MISSING  # no bucket yet: the first backup makes it
+
+
+def labels(stack: Stack, site: Site) -> set[str]:
+    """Return the labels of `site`'s backups."""
+    return {backup.label for backup in inventory(stack.estate, [site]).backups}
+
+
+def half_backups(stack: Stack, site: Site) -> set[str]:
+    """Return what lies in `site`'s repository as a backup and is not listed as one."""
+    bucket = stack.estate.settings.bucket(site)
+    prefix = f"pgbackrest/backup/{stack.estate.settings.cluster}/"
+    there = stack.estate.store(site).ask(s3.folders(bucket, prefix))
+    return set(there) - {"backup.history"} - labels(stack, site)
+
+
+def nothing_is_left(stack: Stack) -> None:
+    """Check that no lease, head, running pgBackRest, lock or half backup is left."""
+    assert stack.leaseholder() is None
+    assert stack.dead_run() is None
+    for site in stack.estate.settings.sites:
+        assert not half_backups(stack, site)
+        assert not inventory(stack.estate, [site]).running
+        listed = docker("exec", stack.container(site.name, "backup"), "ps", "-eo", "args").splitlines()
+        assert not [line for line in listed if " backup" in line and "--annotation" in line]
+
+
+def sites_of(stack: Stack) -> tuple[Site, ...]:
+    """Return the stack's sites."""
+    return stack.estate.settings.sites
+
+
+def test_a_backup_is_in_both_repositories_and_its_lock_is_proved(stack: Stack) -> None:
+    """The good day: two backups listed with the run's id, figures per site, the lock proved at both."""
+    stack.inv("backup", within=300)
+    record = stack.last_record()
+    assert record["outcome"] == "done"
+    for site in sites_of(stack):
+        mine = [b for b in inventory(stack.estate, [site]).backups if b.run == record["id"]]
+        assert [b.label for b in mine] == [record["figures"]["repositories"][site.name]["label"]]
+        assert record["figures"]["lock"][site.name] == "proved"
+    listed = json.loads(stack.inv("backup.list", "--json"))["backups"]
+    assert {row["site"] for row in listed if row["run"] == record["id"]} == {site.name for site in sites_of(stack)}
+
+
+def test_a_deleted_segment_is_named(stack: Stack) -> None:
+    """pgBackRest's verify does not miss a segment that is not there; ours says which it is."""
+    site = sites_of(stack)[0]
+    settings, store = stack.estate.settings, stack.estate.store(sites_of(stack)[0])
+    stack.inv("backup", "--kind", "incr", within=300)  # so that the archive reaches beyond the segment that goes
+    prefix = pgbackrest.archived(settings.cluster, settings.database.major)
+    keys = [key for key in store.ask(s3.keys(settings.bucket(site), prefix)) if pgbackrest.segment(key)]
+    lost = keys[len(keys) // 2]
+    whole = store.ask(s3.head(settings.bucket(site), lost))
+    client = store._client
+    marker = client.delete_object(Bucket=settings.bucket(site), Key=lost)["VersionId"]
+    try:
+        assert f"segment {pgbackrest.segment(lost)} is missing" in stack.inv("backup.verify", code=7, within=300)
+    finally:
+        client.delete_object(Bucket=settings.bucket(site), Key=lost, VersionId=marker)
+    assert store.ask(s3.head(settings.bucket(site), lost)) == whole
+    assert "missing" not in stack.inv("backup.verify", within=300)
+
+
+def test_one_store_down_then_whole_again(stack: Stack) -> None:
+    """The backup goes to the other store and says so; the next one, with the store back, goes to both."""
+    down, up = sites_of(stack)
+    before = labels(stack, down)
+    with stack.stopped(down.name, "store"):
+        said = stack.inv("backup", code=7, within=300)
+        assert f"{down.name}: no backup there" in said
+        assert stack.last_record()["figures"]["repositories"].keys() == {up.name}
+    settled(stack)
+    assert labels(stack, down) == before
+    stack.inv("backup", within=300)
+    assert stack.last_record()["figures"]["repositories"].keys() == {down.name, up.name}
+
+
+@pytest.mark.parametrize("step", range(1, len(STEPS) + 1))
+def test_a_runner_killed_at_any_step_is_finished_by_the_next(stack: Stack, step: int) -> None:
+    """`kill -9` when the step has begun; `--resume` ends done, and nothing is left over."""
+    if step == 1:
+        forget_lifecycle(stack)  # so that the first step has something to do
+    journals = stack.journals()
+    runner = stack.begin("backup", "--kind", "full")
+    until(lambda: stack.reached(step, journals) or runner.poll() is not None, 120, f"step {step}")
+    assert runner.poll() is None, runner.communicate()[0]
+    kill(runner)
+    stack.inv("backup", "--resume", within=300)
+    record = stack.last_record()
+    assert record["outcome"] == "done"
+    assert record["figures"]["repositories"].keys() == {site.name for site in sites_of(stack)}
+    nothing_is_left(stack)
+
+
+def forget_lifecycle(stack: Stack) -> None:
+    """Take the lifecycle rules off one bucket."""
+    site = sites_of(stack)[0]
+    stack.estate.store(site)._client.delete_bucket_lifecycle(Bucket=stack.estate.settings.bucket(site))
+
+
+def test_pgbackrest_killed_with_its_runner(stack: Stack) -> None:
+    """The runner and pgBackRest's main process die; the workers that hold its lock are cleared away."""
+    journals = stack.journals()
+    runner = stack.begin("backup", "--kind", "full")
+    until(lambda: stack.reached(BACKING_UP, journals), 120, "backing up")
+    until(lambda: bool(main_processes(stack)), 30, "pgBackRest runs")
+    kill(runner)
+    for container, process in main_processes(stack):
+        docker("exec", container, "kill", "-9", process)
+    stack.inv("backup", "--resume", within=300)
+    assert stack.last_record()["outcome"] == "done"
+    nothing_is_left(stack)
+
+
+def main_processes(stack: Stack) -> list[tuple[str, str]]:
+    """Return where pgBackRest's backups run, and their process ids."""
+    found = []
+    for site in sites_of(stack):
+        container = stack.container(site.name, "backup")
+        for line in docker("exec", container, "ps", "-eo", "pid,comm,args").splitlines():
+            process, name, arguments = line.split(None, 2)
+            if name == "pgbackrest" and "--annotation" in arguments:
+                found.append((container, process))
+    return found
+
+
+def test_two_operators_at_once(stack: Stack) -> None:
+    """The second is told who holds the lease, exits 5 and changes nothing; the first ends done."""
+    journals = stack.journals()
+    first = stack.begin("backup", "--kind", "full")
+    until(lambda: stack.reached(BACKING_UP, journals), 120, "backing up")
+    said = stack.inv("backup", code=5)
+    assert "holds the lease" in said
+    output, _ = first.communicate(timeout=300)
+    assert first.returncode == 0, output
+
+
+def test_the_leader_moves_during_a_backup(stack: Stack) -> None:
+    """A switchover under a running backup: the run waits for the new leader and ends with two backups."""
+    journals = stack.journals()
+    runner = stack.begin("backup", "--kind", "full")
+    until(lambda: stack.reached(BACKING_UP, journals) and bool(main_processes(stack)), 120, "backing up")
+    before = cluster(stack.estate).leader.name
+    switchover = ("patronictl", "-c", "/config/patroni.yml", "switchover", "--force")
+    subprocess.run(["docker", "exec", before, *switchover], check=True, capture_output=True)
+    output, _ = runner.communicate(timeout=300)
+    assert cluster(stack.estate).leader.name != before
+    assert runner.returncode in (0, 7), output
+    settled(stack)
+    stack.inv("backup", within=300)
+    nothing_is_left(stack)
+
+
+def test_interrupted_by_the_operator(stack: Stack) -> None:
+    """Ctrl-C while pgBackRest runs: it is ended, exit 6, and the next backup succeeds."""
+    journals = stack.journals()
+    runner = stack.begin("backup", "--kind", "full")
+    until(lambda: stack.reached(BACKING_UP, journals) and bool(main_processes(stack)), 120, "backing up")
+    runner.send_signal(2)
+    output, _ = runner.communicate(timeout=120)
+    assert runner.returncode == 6, output
+    assert not main_processes(stack)
+    assert stack.leaseholder() is None
+    stack.inv("backup", within=300)
+    nothing_is_left(stack)

@@ -1,0 +1,114 @@
+"""What `backup` decides: kinds, degraded runs, refusals, and a lock that gives way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from moto import mock_aws
+
+from infra.settings import Backup as Policy
+from runbooks.adapters.pgbackrest import Backup, Kind
+from runbooks.backup import RUNBOOK, complete
+from runbooks.core.errors import NotReady, NotVerified, Undone
+from runbooks.parts.repositories import due, made_by
+from tests.runbooks.fake import World
+from tests.runbooks.test_every_runbook import carry_through
+
+NOW = datetime(2026, 6, 30, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _stores() -> Iterator[None]:
+    with mock_aws():
+        yield
+
+
+def made(kind: Kind, days_ago: float) -> Backup:
+    """Return a backup that ended so long ago."""
+    ended = NOW - timedelta(days=days_ago)
+    return Backup(
+        repository=1,
+        label=f"{kind}-{days_ago}",
+        kind=kind,
+        started_at=ended,
+        ended_at=ended,
+        database_bytes=1,
+        repository_bytes=1,
+        wal_start="",
+        wal_stop="",
+        damaged=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("held", "kind"),
+    [
+        ([], "full"),
+        ([made("incr", 0.1)], "full"),
+        ([made("full", 7)], "full"),
+        ([made("full", 6.9)], "diff"),
+        ([made("full", 6.9), made("diff", 1)], "diff"),
+        ([made("full", 6.9), made("diff", 0.9)], "incr"),
+        ([made("full", 0.5), made("incr", 0.1)], "incr"),
+    ],
+)
+def test_the_kind_that_is_due(held: list[Backup], kind: Kind) -> None:
+    """A full a week, a differential a day, else an incremental; an incremental alone is no chain."""
+    assert due(held, Policy(full_every_days=7, differential_every_days=1), NOW) == kind
+
+
+def test_both_stores_down_is_not_ready(tmp_path: Path) -> None:
+    """There is nowhere to back up to; nothing was changed."""
+    world = World()
+    for store in world.stores.values():
+        store.answers = False
+    with pytest.raises(NotReady, match="neither store answers"):
+        carry_through(world, RUNBOOK, tmp_path)
+    assert not world.done
+
+
+def test_one_store_down_goes_on_degraded_and_the_next_run_makes_it_whole(tmp_path: Path) -> None:
+    """The other site's repository gets its backup; then the one that was down gets a full."""
+    world = World()
+    world.stores["one"].answers = False
+    run = carry_through(world, RUNBOOK, tmp_path)
+    assert run.figures["repositories"].keys() == {"two"}
+    assert run.reasons
+    assert run.reasons[0].startswith("one: no backup there")
+    world.stores["one"].answers = True
+    world.backups[0]["run"] = "r0"
+    assert carry_through(world, RUNBOOK, tmp_path).reasons == []
+    assert [(b["repo"], b["kind"]) for b in world.backups if b["repo"] == 1] == [(1, "full")]
+
+
+def test_a_full_disk_is_refused_before_anything(tmp_path: Path) -> None:
+    """The message names the container, the setting and what to do."""
+    world = World()
+    world.free = 5 << 20
+    with pytest.raises(NotReady, match=r"unit-one-db-1: 5 MiB free .* enlarge the volume"):
+        carry_through(world, RUNBOOK, tmp_path)
+    assert not world.done
+
+
+def test_a_store_that_lets_a_lock_be_shortened_is_found_out(tmp_path: Path) -> None:
+    """Moto does: the canary shows it, and the manifest is not touched."""
+    world = World()
+    world.stores["two"].holds = False
+    with pytest.raises(Undone, match="let the backup's own key to shorten the lock of separuh/canary/r1"):
+        carry_through(world, RUNBOOK, tmp_path)
+
+
+def test_a_backup_that_lacks_a_segment_is_not_complete(tmp_path: Path) -> None:
+    """Listed is not enough: the segment's name is in the message."""
+    world = World()
+    run = carry_through(world, RUNBOOK, tmp_path)
+    site = world.settings.sites[1]
+    made_there = made_by(run, [site])[site]
+    with pytest.raises(NotVerified, match="lacks 000000010000000000000003 in its archive"):
+        complete(run, site, replace(made_there, wal_stop="000000010000000000000003"), 1_000_000)
+    with pytest.raises(NotVerified, match="not plausible"):
+        complete(run, site, made_there, 10_000_000)
