@@ -97,7 +97,7 @@ class FakeMember:
             self.world.undone.append(f"{self.name} {command.argv[-1]}")
             return
         if self.world.change(self.name, command.argv) and command.argv[-1] == "backup":
-            self._back_up(dict(m.groups() for word in command.argv if (m := OPTION.fullmatch(word))))
+            self._back_up({m[1]: m[2] for word in command.argv if (m := OPTION.fullmatch(word))})
 
     def _back_up(self, option: dict[str, str]) -> None:
         number, run = int(option["repo"]), option["annotation"].removeprefix("run=")
@@ -118,7 +118,7 @@ class FakeStore:
         """Make a client."""
         self.world, self.site, self.holds, self.answers = world, site, True, True
         self.name, self.bucket = f"{world.settings.stack}-{site.name}-store", world.settings.bucket(site)
-        self.s3: Any = boto3.client("s3", region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="s")
+        self.s3: Any = boto3.client("s3", region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="s")  # noqa: S106 - moto takes any
 
     def ask(self, request: Request[T]) -> T:
         """Return the answer."""

@@ -1,0 +1,1 @@
+"""Side by side with peers: the same work, in the same run, on the same stack."""
