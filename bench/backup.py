@@ -142,7 +142,7 @@ def table(taken: list[Taken], size: int, rounds: int) -> str:
             "| --- | --- | --- | --- | --- | --- |",
             *rows,
             "",
-            f"`inv backup` takes {ours / hand:.2f} of the two typed by hand, and {ours / manual:.2f} of the manual way.",
+            f"`inv backup` takes {ours / hand:.2f} of the two by hand, and {ours / manual:.2f} of the manual way.",
             "",
             "| way | its steps, s |",
             "| --- | --- |",
