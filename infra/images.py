@@ -79,7 +79,7 @@ def build(names: frozenset[str], client: docker.DockerClient, say: Say = print) 
     common = _made(client, "base", base_image.ensure(client, say), base_image.TAG, say)
     base = common.tags[0]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        made = pool.map(lambda name: (name, _made(client, name, common.id or "", base, say).tags[0]), sorted(names))
+        made = pool.map(lambda name: (name, _made(client, name, base, base, say).tags[0]), sorted(names))
         return dict(made)
 
 
