@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import docker
-from docker.errors import BuildError
+from docker.errors import BuildError, ImageNotFound
 from docker.models.images import Image as Built
 
 from infra import base_image
@@ -105,7 +105,11 @@ def _made(client: docker.DockerClient, name: str, parent: str, base: str, say: S
         lines = "".join(str(line.get("stream", "")) for line in error.build_log).strip().splitlines()
         tail = "\n".join(f"    {line}" for line in lines[-8:])
         raise ImagesError(f"the image {name} could not be built: {error.msg}\n{tail}") from None
-    built.tag(f"separuh/{name}", tag=_digest(inputs, _packages(client, built)))
+    tag = _digest(inputs, _packages(client, built))
+    try:
+        return client.images.get(f"separuh/{name}:{tag}")  # another `up` was faster: a tag that members run never moves
+    except ImageNotFound:
+        built.tag(f"separuh/{name}", tag=tag)
     return client.images.get(built.id or "")
 
 

@@ -107,6 +107,15 @@ def test_the_same_inputs_are_built_once(context: Path) -> None:
     assert [image.files for image in engine.built if image.tags[0].startswith("separuh/etcd:")] == [["etcd/Dockerfile"]]
 
 
+def test_a_tag_never_moves_to_another_build_of_the_same_inputs(context: Path) -> None:
+    engine = Engine()
+    tag = made(engine, "etcd")["etcd"]
+    first = engine.get(tag)
+    first.inputs = "somebody built it at the same time, and was not seen yet"
+    assert made(engine, "etcd")["etcd"] == tag
+    assert engine.get(tag) is first
+
+
 @pytest.mark.parametrize("path", ["common/entrypoint", "base/Dockerfile", "etcd/Dockerfile"])
 def test_whatever_goes_in_changes_the_tag(context: Path, path: str) -> None:
     before = made(Engine(), "etcd")["etcd"]
