@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.drills.containers import KINDS, labelled
 from tests.drills.stack import Stack
 
 
@@ -25,4 +26,5 @@ def stack() -> Iterator[Stack]:
     finally:
         if not standing:
             drilled.inv("down", "--volumes", "--confirm", drilled.name, within=120)
+            assert not [name for kind in KINDS for name in labelled(kind, drilled.name)]
         drilled.close()

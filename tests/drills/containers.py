@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.drills.stack import docker
 
+KINDS = ("container", "network", "volume")
 Inspected = Mapping[str, Any]
 
 

@@ -22,9 +22,9 @@ from runbooks.core.session import open_stack
 class Stack:
     """The stack called `name`; every wait has a deadline and fails with what was last seen."""
 
-    def __init__(self, name: str) -> None:
-        """Open nothing yet."""
-        self.name = name
+    def __init__(self, name: str, root: Path = ROOT, **environment: str) -> None:
+        """Open nothing yet. `root` is the clone whose `./inv` is run, with `environment` besides this process's own."""
+        self.name, self.root, self._environment = name, root, environment
         self._estate: Estate | None = None
 
     @property
@@ -42,14 +42,14 @@ class Stack:
     def begin(self, *verb: str) -> subprocess.Popen[str]:
         """Start `./inv VERB --stack …` in a session of its own, as another terminal would."""
         return subprocess.Popen(
-            [str(ROOT / "inv"), *verb, "--stack", self.name],
-            cwd=ROOT,
+            [str(self.root / "inv"), *verb, "--stack", self.name],
+            cwd=self.root,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            env={**os.environ, "NO_COLOR": "1"},
+            env={**os.environ, "NO_COLOR": "1", **self._environment},
         )
 
     def inv(self, *verb: str, code: int = 0, within: float = 120) -> str:

@@ -18,7 +18,7 @@ from tests.drills.stack import Stack, docker
 
 pytestmark = pytest.mark.drill
 
-# Which role asks which; for the pooler and the route's `leader` the one of their site that has psql.
+# Which role is asked by which. `leader` is PostgreSQL through the route; like the pooler it is asked with a psql.
 ASKED_BY = {
     "etcd": "etcd",
     "etcd_peer": "etcd",
