@@ -42,8 +42,8 @@ def status(stack: str, as_json: bool) -> Exit:
     return EXITS[health.word]
 
 
-def ask_all(estate: Estate) -> Answers:
-    """Ask every member of the stack at once; what is not answered within WITHIN is Silence."""
+def ask_all(estate: Estate, within: float = WITHIN) -> Answers:
+    """Ask every member of the stack at once; what is not answered `within` so many seconds is Silence."""
     settings = estate.settings
     lease = Lease(Etcd(estate), settings.stack)
     questions: dict[tuple[str, str], Callable[[], Any]] = {("lease", ""): lease.holder}
@@ -57,7 +57,7 @@ def ask_all(estate: Estate) -> Answers:
         questions["archiver", site.name] = partial(database.ask, postgres.archiver())
         questions["backups", site.name] = partial(backup.ask, info)
         questions["store", site.name] = partial(_find_bucket, estate, site)
-    return gather(questions, WITHIN)
+    return gather(questions, within)
 
 
 def _find_bucket(estate: Estate, site: Site) -> None:

@@ -31,7 +31,8 @@ from runbooks.core.session import settings_of
 from runbooks.health import Health, judge
 from runbooks.status import ask_all
 
-READY_SECONDS = 180
+READY_SECONDS = 300  # a loaded two-core machine took 100
+ANSWER_SECONDS = 10  # nobody waits at a screen for this: a member that is only starting may be slow
 
 
 def up(stack: str, site: str, plan: bool, yes: bool) -> Exit:
@@ -100,7 +101,7 @@ def _wait(settings: Settings, secrets: Secrets, only: Collection[str], console: 
     started = time.monotonic()
     with Estate(settings, secrets) as estate:
         while True:
-            health = judge(settings, ask_all(estate))
+            health = judge(settings, ask_all(estate, ANSWER_SECONDS))
             if _ready(health, only):
                 break
             if time.monotonic() - started > READY_SECONDS:
