@@ -68,17 +68,17 @@ def deliver(
 ) -> None:
     """Bring each place the pinned images that its engine lacks, out of `local`, the operator's engine.
 
-    `engines` holds a client for each place by name; a place that is not there or does not answer gets a warning, since
+    `engines` holds a client for each place that is asked for, by name; one that does not answer gets a warning, since
     the others must come up without it. ImagesError when the operator's engine lacks an image that a place needs.
     """
-    for place in settings.places:
+    for place in (place for place in settings.places if place.name in engines):
         wanted = {
             name: pinned[name] for name in members(settings) if name.startswith(f"{settings.stack}-{place.name}-")
         }
         try:
             for tag in sorted(missing(wanted, engines[place.name])):
                 _hand_over(tag, place.name, engines[place.name], local, say)
-        except (KeyError, DockerException, OSError) as error:
+        except (DockerException, OSError) as error:
             say(f"warning: {place.name} ({place.engine}) does not answer, its images are not checked: {error}")
 
 
