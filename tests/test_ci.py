@@ -12,7 +12,7 @@ from infra.settings import ROOT
 
 # Patterns, with a bracket where this file would find itself.
 HOSTS = r"pypi[.]org|pythonhosted[.]org|deb[.]debian[.]org|docker[.]io/|ghcr[.]io|quay[.]io|proxy[.]golang[.]org"
-PATHS = r"(^|[^a-z])/(work|home|Users)/[a-z]|/root/[.]pyenv|/tmp/w/"
+PATHS = r"(^|[^a-z])/(work|home|Users)/[a-z]|/root/[.]pyenv|/tmp/[a-z]/"
 SECRETS = r"AGE-SECRET-KEY-1[02-9A-Z]{40}|-----BEGIN [A-Z ]*PRIVATE KEY-----[\\n]"
 
 
