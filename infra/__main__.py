@@ -12,30 +12,21 @@ sys.path[:] = [str(HERE.parent), *(entry for entry in sys.path if Path(entry or 
 
 import pulumi  # noqa: E402
 
-from infra.engines import Engines, EngineUnreachable  # noqa: E402
+from infra.engines import Engines  # noqa: E402
 from infra.estate import declare  # noqa: E402
 from infra.overrides import refuse_overrides  # noqa: E402
 from infra.prepare import Prepared, foresee, prepare  # noqa: E402
 from infra.settings import ROOT, load  # noqa: E402
 
 
-def answering(engines: Engines) -> tuple[str, ...]:
-    """Return the places whose engine answers, with a warning for each other: `--target` may work without it."""
-    places = []
-    for place in engines.places:
-        try:
-            engines.client(place)
-            places.append(place)
-        except EngineUnreachable as error:
-            pulumi.log.warn(str(error))
-    return tuple(places)
-
-
 def prepared(engines: Engines) -> Prepared:
-    """Return secrets and pins; a preview makes nothing, neither files nor images."""
+    """Return secrets and pins; a preview makes nothing, neither files nor images.
+
+    A place that does not answer gets a warning: `--target` may work without it.
+    """
     if pulumi.runtime.is_dry_run():
         return foresee(engines, ROOT)
-    places = answering(engines)
+    places = engines.answering(pulumi.log.warn)
     return prepare(engines, ROOT, pulumi.log.info, () if places == engines.places else places)
 
 

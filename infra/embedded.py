@@ -7,7 +7,7 @@ went away in the middle, it ends where it would have ended.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from graphlib import TopologicalSorter
@@ -58,12 +58,12 @@ def apply(planned: Plan, engines: Engines, report: Report) -> None:
                 raise _failed(*failed, done, planned) from failed[1]
 
 
-def down(engines: Engines, *, volumes: bool, report: Callable[[str, str], None]) -> None:
+def down(engines: Engines, *, volumes: bool, report: Callable[[str, str], None], only: Collection[str] = ()) -> None:
     """Remove every container and network of the stack, and its volumes where `volumes` says so.
 
-    Every place must answer: one left out would go on with its part of the stack. Refuses what Pulumi made.
+    EngineUnreachable where a place does not answer, unless `only` names others. Refuses what Pulumi made.
     """
-    clients = {engines.engine(place): engines.client(place) for place in engines.places}
+    clients = {engines.engine(place): engines.client(place) for place in only or engines.places}
     present = {engine: look(client, engines.settings.stack) for engine, client in clients.items()}
     refuse_others(present.values())
     for engine, here in present.items():

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -77,6 +78,17 @@ class Engines:
             if engine not in self._clients:
                 self._clients[engine] = self._open(place, engine)
             return self._clients[engine]
+
+    def answering(self, warn: Callable[[str], None]) -> tuple[str, ...]:
+        """Return the places whose engine answers; each other one is a line for `warn`."""
+        places = []
+        for place in self.places:
+            try:
+                self.client(place)
+                places.append(place)
+            except EngineUnreachable as error:
+                warn(str(error))
+        return tuple(places)
 
     def close(self) -> None:
         """Close the clients, end the ssh processes, remove the forwarded sockets."""

@@ -1,82 +1,113 @@
-"""Runs Pulumi's command line on this program, with its state and passphrase under `.separuh/<stack>`.
+"""Runs Pulumi's command line on this program as an operator would by hand, and finds what was made by hand.
 
-Pulumi writes the salt of its encryption into the stack's config file, so it gets a copy: the checkout stays clean.
+Where the state is and where Pulumi writes besides is said in Pulumi.yaml; the environment may name a backend or a
+passphrase of the operator's own, as for every call of `pulumi`.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-import yaml
+from docker.api import APIClient
+from docker.errors import APIError
 
+from infra.engines import Engines
 from infra.identity import write_private
+from infra.present import PLACE_LABEL, labels, look
 from infra.settings import Settings, SettingsError
 
-SALT = "encryptionsalt"
+FOLDER = Path(".separuh") / "pulumi"
+PASSPHRASE = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105 - the name of the variable
+AGAIN = {"exited": APIClient.start, "paused": APIClient.unpause}  # by the state that `inspect` shows
 
 
 class PulumiFailed(SettingsError):
     """Pulumi ended with an error, which it has printed itself."""
 
 
-def up(settings: Settings, root: Path, cli: Path, *, plan: bool, only: Collection[str] = ()) -> None:
-    """Run `pulumi up`, or `pulumi preview`, its output passed through; `only` names the places to touch."""
-    places = (f"**::{settings.stack}-{place}{rest}" for place in only for rest in ("", "-**"))
-    targets = [f"--target={urn}" for urn in places]
-    _select(settings, root, cli)
-    _run(settings, root, cli, "preview" if plan else "up", *([] if plan else ["--yes", "--skip-preview"]), *targets)
+def preview(settings: Settings, root: Path, cli: Path, *, only: Collection[str] = ()) -> None:
+    """Run `pulumi preview`, its output passed through. PulumiFailed where it cannot say."""
+    _make_stack(settings, root, cli)
+    _run(settings, root, cli, "preview", "--refresh", *targets(settings, only))
 
 
-def down(settings: Settings, root: Path, cli: Path) -> None:
+def up(settings: Settings, root: Path, cli: Path, *, only: Collection[str] = ()) -> None:
+    """Run `pulumi up`, its output passed through; `only` names the places to touch. PulumiFailed in the middle.
+
+    It refreshes first: Pulumi compares with its state, which knows nothing of what was removed or altered by hand.
+    """
+    _make_stack(settings, root, cli)
+    _run(settings, root, cli, "up", "--refresh", "--yes", "--skip-preview", *targets(settings, only))
+
+
+def start_stopped(engines: Engines, only: Collection[str]) -> list[str]:
+    """Start what was stopped or paused by hand, and return its names: Pulumi would replace it instead."""
+    started = []
+    for place in only or engines.places:
+        client = engines.client(place)
+        for name, found in look(client, engines.settings.stack).found["container"].items():
+            again = AGAIN.get(found["State"]["Status"])
+            if again and labels("container", found).get(PLACE_LABEL) == place:
+                with suppress(APIError):  # what does not start is Pulumi's to replace
+                    again(client.api, name)
+                    started.append(name)
+    return started
+
+
+def down(settings: Settings, root: Path, cli: Path, *, only: Collection[str] = ()) -> None:
     """Run `pulumi destroy`. Volumes that are declared as kept stay on their engines."""
-    _select(settings, root, cli)
-    _run(settings, root, cli, "state", "unprotect", "--all", "--yes", config=False)
-    _run(settings, root, cli, "destroy", "--yes", "--skip-preview")
+    _make_stack(settings, root, cli)
+    _run(settings, root, cli, "state", "unprotect", "--all", "--yes")
+    _run(settings, root, cli, "destroy", "--yes", "--skip-preview", *targets(settings, only))
 
 
-def environment(settings: Settings, root: Path) -> dict[str, str]:
-    """Return the variables with which `pulumi` finds this stack's state, by hand too; the passphrase is in a file."""
-    folder = root / ".separuh" / settings.stack
-    passphrase = folder / "pulumi.passphrase"
-    write_private(passphrase, secrets.token_hex(32).encode(), replace=False)
-    (folder / "pulumi").mkdir(exist_ok=True)
-    return {
-        "PULUMI_BACKEND_URL": f"file://{folder / 'pulumi'}",
-        "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
-        "PULUMI_SKIP_UPDATE_CHECK": "1",
-    }
+def targets(settings: Settings, only: Collection[str]) -> list[str]:
+    """Return the options that restrict Pulumi to the places in `only`, and to the link where they share an engine."""
+    if not only:
+        return []
+    names = [f"{settings.stack}-{place}{rest}" for place in only for rest in ("", "-**")]
+    if settings.one_engine:
+        names.append(f"{settings.stack}-link")
+    return [f"--target=**::{name}" for name in names]
 
 
-def _select(settings: Settings, root: Path, cli: Path) -> None:
-    config = _config_file(settings, root)
-    salt = (yaml.safe_load(config.read_text()) or {}).get(SALT) if config.exists() else None
-    values = yaml.safe_load((root / f"Pulumi.{settings.stack}.yaml").read_text()) or {}
-    write_private(config, yaml.safe_dump({**values, **({SALT: salt} if salt else {})}).encode())
-    state = root / ".separuh" / settings.stack / "pulumi" / ".pulumi" / "stacks"
-    if not list(state.glob(f"*/{settings.stack}.json")):
-        apart = config.parent / "pulumi.init"  # `stack init` takes no other config file: it writes its salt here
-        write_private(apart / "Pulumi.yaml", (root / "Pulumi.yaml").read_bytes())
-        _run(settings, root, cli, "stack", "init", config=False, folder=apart)
+def environment(root: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """Return `given` with what Pulumi needs to run unasked; the passphrase is in a file, made where there is none."""
+    added = {"PULUMI_SKIP_UPDATE_CHECK": "1"}
+    if not (given.get(PASSPHRASE) or given.get(f"{PASSPHRASE}_FILE")):
+        passphrase = root / FOLDER / "passphrase"
+        write_private(passphrase, secrets.token_hex(32).encode(), replace=False)
+        added[f"{PASSPHRASE}_FILE"] = str(passphrase)
+    return {**given, **added}
 
 
-def _run(
-    settings: Settings, root: Path, cli: Path, *argv: str, config: bool = True, folder: Path | None = None
-) -> None:
-    chosen = ["--stack", settings.stack, *(["--config-file", str(_config_file(settings, root))] if config else [])]
-    command = [str(cli), *argv, "--non-interactive", *chosen]
-    path = f"{cli.parent}:{os.environ.get('PATH', '')}"  # its language host stands beside it
-    variables = {**os.environ, **environment(settings, root), "PATH": path}
-    code = subprocess.run(command, cwd=folder or root, env=variables, check=False).returncode
-    if code:
+def _make_stack(settings: Settings, root: Path, cli: Path) -> None:
+    """Make Pulumi's stack unless it is there. It is not selected: that is the choice of whoever types `pulumi`."""
+    known = json.loads(_call(root, cli, "stack", "ls", "--json", capture=True) or "[]")
+    if settings.stack not in {entry["name"].rpartition("/")[2] for entry in known}:
+        _call(root, cli, "stack", "init", settings.stack, "--no-select")
+
+
+def _run(settings: Settings, root: Path, cli: Path, *argv: str) -> None:
+    _call(root, cli, *argv, "--stack", settings.stack)
+
+
+def _call(root: Path, cli: Path, *argv: str, capture: bool = False) -> str:
+    variables = environment(root, os.environ)
+    variables["PATH"] = f"{cli.parent}:{variables.get('PATH', '')}"  # its language host stands beside it
+    command = (str(cli), *argv, "--non-interactive")
+    done = subprocess.run(
+        command, cwd=root, env=variables, stdout=subprocess.PIPE if capture else None, text=True, check=False
+    )
+    if done.returncode:
         raise PulumiFailed(
-            f"stack {settings.stack}: pulumi {' '.join(argv)} exited {code}; it says why above. "
-            "What it did is in its state: `./inv up` again goes on from there"
+            f"pulumi {' '.join(argv)} exited {done.returncode}; it says why above. "
+            "What it did is in its state: the same again goes on from there"
         )
-
-
-def _config_file(settings: Settings, root: Path) -> Path:
-    return root / ".separuh" / settings.stack / "pulumi.yaml"
+    return done.stdout or ""

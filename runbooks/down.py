@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 
 import docker
 from rich.console import Console
@@ -10,36 +12,77 @@ from rich.console import Console
 from infra import embedded, pulumi_engine
 from infra.choice import PULUMI, choose, maker
 from infra.engines import Engines
+from infra.identity import SecretsError
 from infra.local_engine import ensure
 from infra.machine import say_on_stderr as say
 from infra.present import look
 from infra.settings import ROOT, Settings
-from runbooks.core.errors import Exit, NotReady
-from runbooks.core.session import settings_of
+from runbooks.core.errors import Exit, Failed, NotReady
+from runbooks.core.hold import holding
+from runbooks.core.session import open_stack, settings_of
 
 
 def down(stack: str, volumes: bool, confirm: str, plan: bool) -> Exit:
-    """Remove the stack from every place; `plan` only lists it. NotReady unless `confirm` names what loses its data."""
+    """Remove the stack from every place that answers; `plan` only lists it.
+
+    NotReady unless `confirm` names what loses its data. DEGRADED where a place did not answer: its part still stands.
+    """
     settings = settings_of(stack)
     console = Console(highlight=False)
     ensure(say)
     with Engines(settings) as engines:
+        places = engines.answering(say)
+        if not places:
+            raise NotReady(f"no engine of stack {settings.stack} answers (see above): nothing was removed")
         if plan:
-            _list(engines, volumes, console)
+            _list(engines, places, volumes, console)
             return Exit.DONE
         if volumes or settings.production:
             _confirm(settings, confirm)
-        if maker(engines) == PULUMI and (cli := choose(engines, say).cli):
-            pulumi_engine.down(settings, ROOT, cli)
-        embedded.down(engines, volumes=volumes, report=lambda kind, name: console.print(f"removed {kind} {name}"))
+        with _lease(settings):
+            _remove(engines, places, volumes, console)
+        left = [place for place in engines.places if place not in places]
+    if left:
+        console.print(
+            f"{' and '.join(left)}: not taken down, as the engine does not answer. When it does again: "
+            f"./inv down --stack {settings.stack}{' --volumes' if volumes else ''} removes what is left there",
+            markup=False,
+            soft_wrap=True,
+        )
+        return Exit.DEGRADED
     kept = "" if volumes else "; its volumes are kept, and the next `./inv up` uses them"
     console.print(f"stack {settings.stack} is down{kept}", markup=False)
     return Exit.DONE
 
 
-def _list(engines: Engines, volumes: bool, console: Console) -> None:
+def _remove(engines: Engines, places: Collection[str], volumes: bool, console: Console) -> None:
+    only = () if len(places) == len(engines.places) else places
+    if maker(engines, places) == PULUMI and (cli := choose(engines, say, places).cli):
+        try:
+            pulumi_engine.down(engines.settings, ROOT, cli, only=only)
+        except pulumi_engine.PulumiFailed as failure:
+            raise Failed(str(failure)) from failure
+    embedded.down(
+        engines, volumes=volumes, report=lambda kind, name: console.print(f"removed {kind} {name}"), only=only
+    )
+
+
+@contextmanager
+def _lease(settings: Settings) -> Iterator[None]:
+    """Hold the lease, so that no run is cut off; a stack whose secrets are lost must still be taken down."""
+    with ExitStack() as held:
+        try:
+            _, secrets = open_stack(settings.stack)
+        except (NotReady, SecretsError) as error:
+            say(f"{error}. Going on without the lease")
+        else:
+            held.enter_context(holding(settings, secrets, "down"))
+        yield
+
+
+def _list(engines: Engines, places: Collection[str], volumes: bool, console: Console) -> None:
     kinds = ("container", "network", "volume") if volumes else ("container", "network")
-    clients: dict[str, docker.DockerClient] = {engines.engine(place): engines.client(place) for place in engines.places}
+    clients: dict[str, docker.DockerClient] = {engines.engine(place): engines.client(place) for place in places}
     for client in clients.values():
         found = look(client, engines.settings.stack).found
         for kind in kinds:

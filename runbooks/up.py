@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from functools import partial
+from pathlib import Path
 
 from rich.console import Console
 
@@ -22,11 +22,8 @@ from infra.prepare import Prepared, foresee, prepare
 from infra.secrets import Secrets
 from infra.settings import ROOT, Settings
 from runbooks.core.errors import Exit, Failed, NotVerified
+from runbooks.core.hold import holding
 from runbooks.core.host import Estate
-from runbooks.core.lease import Holder, Lease
-from runbooks.core.ledger import new_id
-from runbooks.core.origin import now, operator
-from runbooks.core.quorum import Etcd, NoQuorum
 from runbooks.core.session import settings_of
 from runbooks.health import Health, judge
 from runbooks.status import ask_all
@@ -53,8 +50,7 @@ def up(stack: str, site: str, plan: bool, yes: bool) -> Exit:
         if choice.engine == EMBEDDED:
             _embedded(engines, prepared, only, plan, console)
         elif choice.cli:
-            with _lease(settings, prepared.secrets, taken=not plan):
-                pulumi_engine.up(settings, ROOT, choice.cli, plan=plan, only=only)
+            _pulumi(engines, prepared.secrets, choice.cli, only, plan)
     return Exit.DONE if plan else _wait(settings, prepared.secrets, only, console)
 
 
@@ -71,29 +67,25 @@ def _embedded(engines: Engines, prepared: Prepared, only: Collection[str], plann
     def report(change: Change, seconds: float) -> None:
         console.print(f"{change.verb} {change.name} {seconds:.1f} s", markup=False)
 
-    with _lease(settings, prepared.secrets):
+    with holding(settings, prepared.secrets, "up"):
         try:
             apply(planned, engines, report)
         except ApplyFailed as failure:
             raise Failed(str(failure)) from failure
 
 
-@contextmanager
-def _lease(settings: Settings, secrets: Secrets, taken: bool = True) -> Iterator[None]:
-    """Hold the stack's lease, as every run does; where no quorum stands yet, no other run can hold it either."""
-    if not taken:
-        yield
+def _pulumi(engines: Engines, secrets: Secrets, cli: Path, only: Collection[str], planning: bool) -> None:
+    settings = engines.settings
+    if planning:
+        pulumi_engine.preview(settings, ROOT, cli, only=only)
         return
-    with Estate(settings, secrets) as estate:
-        lease = Lease(Etcd(estate), settings.stack)
+    with holding(settings, secrets, "up"):
+        for name in pulumi_engine.start_stopped(engines, only):
+            say(f"started {name}")
         try:
-            lease.acquire(Holder(run=new_id("up"), owner=operator(), since=now(), reason="up"))
-        except NoQuorum:
-            say("no quorum answers, so no other run can be under way: going on without the lease")
-        try:
-            yield
-        finally:
-            lease.release()
+            pulumi_engine.up(settings, ROOT, cli, only=only)
+        except pulumi_engine.PulumiFailed as failure:
+            raise Failed(str(failure)) from failure
 
 
 def _wait(settings: Settings, secrets: Secrets, only: Collection[str], console: Console) -> Exit:
