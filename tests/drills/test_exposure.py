@@ -113,11 +113,11 @@ def test_no_secret_is_shown_while_a_backup_runs_or_in_what_it_leaves(stack: Stac
     assert len([where for where, text in looked if record.encode() in text]) > 2, "the record is looked at everywhere"
 
 
-def test_no_secret_is_shown_by_a_plan_or_a_status(stack: Stack) -> None:
-    for verb in (("up", "--plan"), ("backup", "--plan"), ("status", "--json"), ("runs", "--json")):
-        with watched(stack.estate.secrets) as seen:
-            said = stack.inv(*verb)
-        assert exposure.found(_needles(stack), iter([(" ".join(verb), said.encode())])) == seen == set()
+@pytest.mark.parametrize("verb", [("up", "--plan"), ("backup", "--plan"), ("status", "--json"), ("runs", "--json")])
+def test_no_secret_is_shown_by_a_verb_that_looks(stack: Stack, verb: tuple[str, ...]) -> None:
+    with watched(stack.estate.secrets) as seen:
+        told, _ = stack.begin(*verb).communicate(timeout=120)  # whatever it concludes
+    assert exposure.found(_needles(stack), iter([(" ".join(verb), told.encode())])) == seen == set()
 
 
 def _needles(stack: Stack) -> list[bytes]:
