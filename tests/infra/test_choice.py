@@ -68,7 +68,7 @@ def test_what_cannot_be_is_refused(
 
 
 def test_a_network_of_any_place_says_who_made_the_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    networks = {
+    networks: dict[str, dict[str, Any]] = {
         "jkt": {},
         "sby": {"lab-link": {"Labels": {}}, "lab-sby": {"Labels": {"separuh.engine": "embedded"}}},
         "bdg": {},
