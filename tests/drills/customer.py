@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +44,7 @@ class Customer:
         return int(_ask(f"{self.gateway}/accounts/{self.account}")["outstanding"])
 
 
-def _ask(url: str, body: dict[str, object] | None = None, headers: dict[str, str] | None = None) -> Any:
+def _ask(url: str, body: Mapping[str, object] | None = None, headers: dict[str, str] | None = None) -> Any:
     content = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, content, headers or {})  # noqa: S310 - http to a gateway
     with urllib.request.urlopen(request, timeout=WITHIN) as answer:  # noqa: S310

@@ -58,7 +58,7 @@ def test_what_was_altered_by_hand_is_seen_and_mended(stack: Stack) -> None:
     jkt, sby = stack.estate.settings.sites
     bdg = stack.estate.settings.witness
     link = f"{stack.name}-link"
-    harms = {
+    harms: dict[str, tuple[str, list[tuple[str, ...]]]] = {
         _name(stack, jkt, "api"): ("create", [("rm", "-f")]),
         _name(stack, sby, "pooler"): ("start", [("stop", "-t", "3")]),
         _name(stack, sby, "gateway"): ("start", [("pause",)]),
