@@ -110,7 +110,8 @@ def test_the_way_to_a_member_depends_on_who_asks(tmp_path: Path) -> None:
 
 def test_places_apart_meet_at_published_ports(tmp_path: Path) -> None:
     settings = lab(tmp_path, **apart())
-    assert address(settings, *settings.sites, "etcd_peer") == "10.0.0.2:2380"
+    jkt, sby = settings.sites
+    assert address(settings, jkt, sby, "etcd_peer") == "10.0.0.2:2380"
 
 
 def test_limits_of_a_role_can_be_the_stacks_own(tmp_path: Path) -> None:
