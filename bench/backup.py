@@ -69,11 +69,13 @@ def main() -> None:
             size = leader(estate).ask(postgres.databases_bytes())
             ways = Ways(estate, folder)
             ways.install_barman()
+            ways.write_passfile()
             taken = [Taken(way) for way in ways.all()]
             for turn in range(asked.rounds):
                 for each in taken if turn % 2 == 0 else reversed(taken):
                     take(estate, each)
                     print(f"round {turn + 1}: {each.way.name}: {sum(each.seconds[-1].values()):.1f} s", flush=True)
+            ways.clear()
             stores = [estate.store(site) for site in settings.sites]
             Ledger(ROOT, settings.stack, stores).append(baseline(taken[0], settings.stack, size))
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,13 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from infra.images import of_role
 from infra.settings import ROOT, Site, container
 from runbooks.core.command import Request
 from runbooks.core.host import Estate
 from runbooks.parts.repositories import cluster, workplace
 
 PGBACKREST = "nice -n 19 pgbackrest --config=/config/pgbackrest.conf"
-BARMAN = "barman[cloud]"
+UID = of_role("db").uid
+PASSFILE = "/tmp/bench.pgpass"  # noqa: S108 - a tmpfs of the container's own
 
 
 @dataclass(frozen=True)
@@ -80,14 +83,27 @@ class Ways:
     def basebackup(self) -> Way:
         """PostgreSQL's own physical backup, compressed by the server as pgBackRest compresses, uploaded twice."""
         file = self.folder / "base.tar.zst"
-        argv = ("pg_basebackup", "-Ft", "-D", "-", "-X", "fetch", "-c", "fast", "--compress=server-zstd:3")
-        user = ("-h", "/var/run/postgresql", "-U", "postgres")
+        what = "-Ft -D - -X fetch -c fast --compress=server-zstd:3 --no-manifest"
+        copy = f"pg_basebackup {what} -h /var/run/postgresql -U replicator"
         return Way(
             "pg_basebackup zstd, two uploads",
-            (("copy", lambda: self._into(file, self.leader, *argv, *user)), *self._uploads(file)),
-            (f"docker exec {self.leader} {' '.join(argv)} > base.tar.zst",),
+            (
+                ("copy", lambda: self._into(file, self.leader, "sh", "-c", f"PGPASSFILE={PASSFILE} {copy}")),
+                *self._uploads(file),
+            ),
+            (f"docker exec {self.leader} {copy} > base.tar.zst",),
             lambda: 2 * file.stat().st_size,
         )
+
+    def write_passfile(self) -> None:
+        """Let pg_basebackup in as the replication role; the password goes by stdin, to a file in memory."""
+        line = f"*:*:*:replicator:{self.estate.secrets.password('replicator')}\n"
+        write = ("sh", "-c", f"umask 077; cat > {PASSFILE}")
+        subprocess.run(["docker", "exec", "-i", self.leader, *write], input=line, text=True, check=True)
+
+    def clear(self) -> None:
+        """Take away what was put beside the leader."""
+        _run(["docker", "exec", self.leader, "rm", "-f", PASSFILE])
 
     def directory(self) -> Way:
         """A parallel dump: it needs a folder beside the data, and is sent as one tar."""
@@ -133,14 +149,17 @@ class Ways:
 
     def install_barman(self) -> None:
         """Fetch barman's own files; psycopg2 and boto3 are in the database's image."""
-        target = str(self.folder / "barman")
-        _run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", target, "barman", "zstandard"])
+        target = ("--target", str(self.folder / "barman"))
+        python = ("--python-version", "3.13", "--only-binary", ":all:")  # the image's, not this machine's
+        _run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", *python, *target, "barman", "zstandard"])
 
     def _barman(self, site: Site) -> None:
         key = self.estate.secrets.s3(site.name)
         secret = self.folder / "credentials"
         secret.write_text(f"[default]\naws_access_key_id={key.access_key}\naws_secret_access_key={key.secret_key}\n")
-        secret.chmod(0o644)
+        secret.chmod(0o600)
+        os.chown(secret, UID, UID)
+        self.folder.chmod(0o711)
         leading = next(s for s in self.settings.sites if container(self.settings, s, "db") == self.leader)
         image = _said(["docker", "inspect", "-f", "{{.Config.Image}}", self.leader])
         main = "import sys; sys.path.insert(0, '/bench/barman'); from barman.clients.cloud_backup import main; main()"
