@@ -60,20 +60,39 @@ def plan(declared: Iterable[Declared], engines: Engines, *, only: Collection[str
     stack = engines.settings.stack
     if engines.settings.production:
         raise Refused(f"stack {stack} is production: only Pulumi's engine, which keeps a state, brings it up")
-    places = tuple(place for place in engines.places if not only or place in only)
-    objects = [
-        one for one in _objects(declared, stack) if place_of(one) in places or place_of(one) not in engines.places
-    ]
-    images = {str(one.inputs["image"]) for one in objects if KINDS[one.type] == "container"}
-    present = {engines.engine(place): look(engines.client(place), stack, images) for place in places}
-    by_place = {place: present[engines.engine(place)] for place in {*places, *map(place_of, objects)}}
-    refuse_others(by_place.values())
-    _refuse_foreign(objects, by_place)
-    changes = [*_removals(objects, by_place, places), *_declared_changes(objects, by_place)]
-    _refuse_stateful(changes)
-    known = {(place, image): data for place, here in by_place.items() for image, data in here.images.items()}
+    objects, present = _seen(_objects(declared, stack), engines, only)
+    refuse_others(present.values())
+    changes = _safe_changes(objects, present, only or engines.places)
+    known = {(place, image): data for place, here in present.items() for image, data in here.images.items()}
     kept = len(objects) - sum(change.verb != "remove" for change in changes)
     return Plan(stack=stack, changes=tuple(changes), unchanged=kept, images=known)
+
+
+def refuse_losses(declared: Iterable[Declared], engines: Engines, *, only: Collection[str] = ()) -> None:
+    """Raise what `plan` refuses whichever engine acts: a foreign name, stateful members of two places replaced.
+
+    Pulumi's engine asks nobody once it goes.
+    """
+    objects, present = _seen([one for one in declared if one.type in KINDS], engines, only)
+    _safe_changes(objects, present, only or engines.places)
+
+
+def _seen(
+    objects: list[Declared], engines: Engines, only: Collection[str]
+) -> tuple[list[Declared], dict[str, Present]]:
+    """Return the objects that this is about, and what each of their places has."""
+    places = only or engines.places
+    wanted = [one for one in objects if place_of(one) in places or place_of(one) not in engines.places]
+    images = {str(one.inputs["image"]) for one in wanted if KINDS[one.type] == "container"}
+    found = {engines.engine(place): look(engines.client(place), engines.settings.stack, images) for place in places}
+    return wanted, {place: found[engines.engine(place)] for place in {*places, *map(place_of, wanted)}}
+
+
+def _safe_changes(objects: list[Declared], present: Mapping[str, Present], places: Collection[str]) -> list[Change]:
+    _refuse_foreign(objects, present)
+    changes = [*_removals(objects, present, places), *_declared_changes(objects, present)]
+    _refuse_stateful(changes)
+    return changes
 
 
 def table(planned: Plan) -> Table:

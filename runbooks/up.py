@@ -11,9 +11,9 @@ from rich.console import Console
 
 from infra import pulumi_engine
 from infra.choice import EMBEDDED, choose
-from infra.collect import collect
+from infra.collect import Declared, collect
 from infra.embedded import ApplyFailed, apply
-from infra.embedded_plan import Change, Plan, plan, summary, table
+from infra.embedded_plan import Change, Plan, plan, refuse_losses, summary, table
 from infra.engines import Engines
 from infra.estate import declare
 from infra.local_engine import ensure
@@ -50,14 +50,13 @@ def up(stack: str, site: str, plan: bool, yes: bool) -> Exit:
         if choice.engine == EMBEDDED:
             _embedded(engines, prepared, only, plan, console)
         elif choice.cli:
-            _pulumi(engines, prepared.secrets, choice.cli, only, plan)
+            _pulumi(engines, prepared, choice.cli, only, plan)
     return Exit.DONE if plan else _wait(settings, prepared.secrets, only, console)
 
 
 def _embedded(engines: Engines, prepared: Prepared, only: Collection[str], planning: bool, console: Console) -> None:
     settings = engines.settings
-    program = partial(declare, settings, prepared.secrets, prepared.pins, only or None)
-    planned: Plan = plan(collect(program, stack=settings.stack), engines, only=only)
+    planned: Plan = plan(_declared(settings, prepared, only), engines, only=only)
     if planned.changes:
         console.print(table(planned))
     console.print(summary(planned))
@@ -74,12 +73,18 @@ def _embedded(engines: Engines, prepared: Prepared, only: Collection[str], plann
             raise Failed(str(failure)) from failure
 
 
-def _pulumi(engines: Engines, secrets: Secrets, cli: Path, only: Collection[str], planning: bool) -> None:
+def _declared(settings: Settings, prepared: Prepared, only: Collection[str]) -> list[Declared]:
+    program = partial(declare, settings, prepared.secrets, prepared.pins, only or None)
+    return collect(program, stack=settings.stack)
+
+
+def _pulumi(engines: Engines, prepared: Prepared, cli: Path, only: Collection[str], planning: bool) -> None:
     settings = engines.settings
+    refuse_losses(_declared(settings, prepared, only), engines, only=only)
     if planning:
         pulumi_engine.preview(settings, ROOT, cli, only=only)
         return
-    with holding(settings, secrets, "up"):
+    with holding(settings, prepared.secrets, "up"):
         for name in pulumi_engine.start_stopped(engines, only):
             say(f"started {name}")
         try:

@@ -52,13 +52,14 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Planner:
         choices: Choices = ONE_PLACE,
         foreign: dict[str, frozenset[str]] | None = None,
         declared: tuple[Declared, ...] = (),
+        act: Callable[..., Any] = embedded_plan.plan,
         **options: Any,
-    ) -> Plan:
+    ) -> Any:
         nothing: dict[str, frozenset[str]] = {"container": frozenset(), "network": frozenset(), "volume": frozenset()}
         present = Present(found=found, foreign={**nothing, **(foreign or {})}, images=found["image"])
         monkeypatch.setattr(embedded_plan, "look", lambda *_: present)
         monkeypatch.setattr(Engines, "client", lambda *_: None)
-        return embedded_plan.plan(declared or declarations(choices), Engines(settings(tmp_path, STACK)), **options)
+        return act(declared or declarations(choices), Engines(settings(tmp_path, STACK)), **options)
 
     return make
 
@@ -179,6 +180,17 @@ def test_stateful_members_of_two_places_are_never_replaced_in_one_go(plan: Plann
         plan(standing(("jkt", "sby")), both)
     planned = plan(standing(("jkt", "sby")), both, only=("sby",))
     assert [(change.verb, change.name) for change in planned.changes] == [("replace", "emb-sby-db-1")]
+
+
+def test_nor_where_pulumi_made_them_and_is_to_replace_them(plan: Planner) -> None:
+    found = standing(("jkt", "sby"))
+    for network in ("emb-jkt", "emb-sby"):
+        found["network"][network]["Labels"]["separuh.engine"] = "pulumi"
+    as_it_stands, changed_in_both = Choices(places=("jkt", "sby")), Choices(places=("jkt", "sby"), command=("true",))
+    plan(found, as_it_stands, act=embedded_plan.refuse_losses)
+    plan(found, changed_in_both, act=embedded_plan.refuse_losses, only=("sby",))
+    with pytest.raises(Refused, match=r"emb-...-db-1, emb-...-db-1 .*invoke patch"):
+        plan(found, changed_in_both, act=embedded_plan.refuse_losses)
 
 
 def test_a_foreign_name_is_refused_with_what_to_look_at(plan: Planner) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from infra import embedded, pulumi_engine
 from infra.choice import EMBEDDED, PULUMI, Choice
+from infra.embedded_compare import Refused
 from infra.pulumi_engine import PulumiFailed
 from infra.settings import Settings
 from runbooks import down, up
@@ -90,6 +91,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(up, "foresee", lambda engines, root: prepared)
     monkeypatch.setattr(up, "_wait", made.act("wait"))
     monkeypatch.setattr(up, "_embedded", made.act("embedded up"))
+    monkeypatch.setattr(up, "_declared", lambda *_: [])
+    monkeypatch.setattr(up, "refuse_losses", lambda declared, engines, only: None)
     monkeypatch.setattr(down, "open_stack", lambda stack: (made.settings, None))
     monkeypatch.setattr(down, "maker", lambda engines, only: made.made_by)
     monkeypatch.setattr(embedded, "down", made.act("embedded down"))
@@ -117,6 +120,19 @@ def test_up_of_one_site_touches_that_site(world: World) -> None:
 def test_a_plan_takes_no_lease_starts_nothing_and_waits_for_nothing(world: World) -> None:
     assert brought_up(plan=True) == Exit.DONE
     assert world.did == ["pulumi preview"]
+
+
+@pytest.mark.parametrize("plan", [False, True])
+def test_what_would_take_stateful_members_of_two_places_is_refused_before_pulumi_acts(
+    world: World, plan: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise Refused("stateful members in more than one place")
+
+    monkeypatch.setattr(up, "refuse_losses", refuse)
+    with pytest.raises(Refused):
+        brought_up(plan=plan)
+    assert world.did == []
 
 
 def test_what_the_embedded_engine_made_pulumi_does_not_touch(world: World) -> None:
