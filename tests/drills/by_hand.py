@@ -1,0 +1,65 @@
+"""A clone in which somebody types what docs/pulumi.md says, instead of `./inv up`."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from infra.secrets import Secrets, open_secrets
+from infra.settings import ROOT, Settings, load
+from tests.drills.stack import Stack
+
+NAME = "byhand"
+PORTS = {"jkt": {"gateway": 58080, "store": 59000}, "sby": {"gateway": 58081, "store": 59001}}
+FIRST_UP, AGAIN = 900, 300  # seconds; images may have to be built first
+
+
+class ByHand:
+    """The stack NAME of a clone; every line typed has a deadline, and fails the drill with what it said."""
+
+    def __init__(self, root: Path, cli: Path) -> None:
+        """Clone into `root`, with `test`'s values under other ports. `cli` is the `pulumi` that is typed."""
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(root)], check=True)
+        (root / ".venv").symlink_to(ROOT / ".venv")
+        values = yaml.safe_load((ROOT / "Pulumi.test.yaml").read_text())["config"]
+        for site in values["separuh:sites"]:
+            site["publish"].update(PORTS[site["name"]])
+        values["separuh:engine"] = "auto"
+        self.config = root / f"Pulumi.{NAME}.yaml"
+        self.config.write_text(yaml.safe_dump({"config": values}))
+        self.root, self.stack = root, Stack(NAME, root)
+        self.path = f"{cli.parent}{os.pathsep}{os.environ['PATH']}"
+        self.state = root / ".separuh" / "pulumi"
+
+    def shell(self, lines: str, within: float = AGAIN) -> str:
+        """Type lines, in a shell that gives up at the first that fails."""
+        typed = {**os.environ, "PATH": self.path, "PULUMI_SKIP_CONFIRMATIONS": "true", "PULUMI_SKIP_UPDATE_CHECK": "1"}
+        done = subprocess.run(
+            ["sh", "-ec", lines], cwd=self.root, env=typed, capture_output=True, text=True, timeout=within, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def pulumi(self, words: str) -> str:
+        """Type one `pulumi` line later, in another shell."""
+        again = next(line for line in documented().splitlines() if line.startswith("export "))
+        return self.shell(f"{again}; pulumi {words} --stack {NAME}")
+
+    def settings(self) -> Settings:
+        """Return the stack's settings."""
+        return load(NAME, self.root)
+
+    def secrets(self) -> Secrets:
+        """Return the secrets that the lines made."""
+        return open_secrets(self.settings(), self.root)
+
+
+def documented() -> str:
+    """Return the lines that the documentation says to type, for the drill's stack."""
+    block = re.search(r"```sh\n(.*?)```", (ROOT / "docs" / "pulumi.md").read_text(), re.DOTALL)
+    assert block
+    return block[1].replace("--create dev", f"--create {NAME}")
