@@ -58,7 +58,7 @@ def has_plugin(cli: Path) -> bool:
 
 def why_not() -> str:
     """Return in one line why Pulumi is not there, for whoever chooses another engine because of it."""
-    if reason := failures.recall(CLI):
+    if (reason := failures.recall(CLI)) and not find():  # it may have been installed since
         return f"Pulumi {version('pulumi')} could not be fetched ({reason}); tried once a day"
     if reason := failures.recall(PLUGIN):
         return f"Pulumi's Docker plugin {version('pulumi-docker')} could not be fetched ({reason}); tried once a day"

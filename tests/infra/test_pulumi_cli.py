@@ -101,3 +101,10 @@ def test_a_command_line_that_is_missing_or_too_old_is_asked_for_once(machine: Ma
     assert pulumi_cli.ensure(said.append) is None
     assert len(said) == 1
     assert "could not be fetched (no such host); tried once a day" in pulumi_cli.why_not()
+
+
+def test_the_reason_is_that_of_what_is_missing_now(machine: Machine) -> None:
+    assert pulumi_cli.ensure(quiet) is None
+    machine.install(f"v{version('pulumi')}")
+    assert pulumi_cli.ensure(quiet) is None
+    assert "Docker plugin" in pulumi_cli.why_not()
