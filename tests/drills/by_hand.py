@@ -25,7 +25,7 @@ class ByHand:
         """Clone into `root`, with `test`'s values under other ports. `cli` is the `pulumi` that is typed."""
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(root)], check=True)
         (root / ".venv").symlink_to(ROOT / ".venv")
-        values = yaml.safe_load((ROOT / "Pulumi.test.yaml").read_text())["config"]
+        values = yaml.safe_load((root / "Pulumi.test.yaml").read_text())["config"]
         for site in values["separuh:sites"]:
             site["publish"].update(PORTS[site["name"]])
         values["separuh:engine"] = "auto"
