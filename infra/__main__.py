@@ -12,11 +12,12 @@ sys.path[:] = [str(HERE.parent), *(entry for entry in sys.path if Path(entry or 
 
 import pulumi  # noqa: E402
 
+from infra.choice import refuse_embedded  # noqa: E402
 from infra.engines import Engines  # noqa: E402
 from infra.estate import declare  # noqa: E402
 from infra.overrides import refuse_overrides  # noqa: E402
 from infra.prepare import Prepared, foresee, prepare  # noqa: E402
-from infra.settings import ROOT, load  # noqa: E402
+from infra.settings import ROOT, SettingsError, load  # noqa: E402
 
 
 def prepared(engines: Engines) -> Prepared:
@@ -24,19 +25,23 @@ def prepared(engines: Engines) -> Prepared:
 
     A place that does not answer gets a warning: `--target` may work without it.
     """
+    places = engines.answering(pulumi.log.warn)
+    refuse_embedded(engines, places)
     if pulumi.runtime.is_dry_run():
         return foresee(engines, ROOT)
-    places = engines.answering(pulumi.log.warn)
     return prepare(engines, ROOT, pulumi.log.info, () if places == engines.places else places)
 
 
 def main() -> None:
-    """Declare the estate of the selected stack."""
-    settings = load(pulumi.get_stack())
-    refuse_overrides(ROOT / f"Pulumi.{settings.stack}.yaml", pulumi.runtime.get_config)
-    with Engines(settings) as engines:
-        values = prepared(engines)
-    declare(settings, values.secrets, values.pins)
+    """Declare the estate of the selected stack. What an operator has to mend is told without a traceback."""
+    try:
+        settings = load(pulumi.get_stack())
+        refuse_overrides(ROOT / f"Pulumi.{settings.stack}.yaml", pulumi.runtime.get_config)
+        with Engines(settings) as engines:
+            values = prepared(engines)
+        declare(settings, values.secrets, values.pins)
+    except SettingsError as error:
+        raise pulumi.RunError(str(error)) from error
 
 
 main()

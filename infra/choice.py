@@ -53,6 +53,15 @@ def choose(engines: Engines, say: Say, only: Collection[str] = ()) -> Choice:
     return Choice(EMBEDDED, pulumi_cli.why_not())
 
 
+def refuse_embedded(engines: Engines, only: Collection[str]) -> None:
+    """Raise Refused where the embedded engine made the stack: Pulumi's state knows of none of it."""
+    if maker(engines, only) == EMBEDDED:
+        raise Refused(
+            f"stack {engines.settings.stack} was made by the embedded engine (a label on its network): go on with "
+            "`./inv up`, or `./inv down`, which keeps its volumes, and then `pulumi up`"
+        )
+
+
 def maker(engines: Engines, only: Collection[str] = ()) -> str:
     """Return which engine made the stack, by the label on a network of a place, or nothing where none stands."""
     for place in only or engines.places:

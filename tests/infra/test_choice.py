@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra import choice, pulumi_cli
-from infra.choice import EMBEDDED, PULUMI, Choice, choose, maker
+from infra.choice import EMBEDDED, PULUMI, Choice, choose, maker, refuse_embedded
 from infra.embedded_compare import Refused
 from infra.present import Present
 from tests.infra.test_settings import apart, lab
@@ -85,3 +85,6 @@ def test_a_network_of_any_place_says_who_made_the_stack(tmp_path: Path, monkeypa
     asked.clear()
     assert maker(engines, ("jkt",)) == ""
     assert asked == ["jkt"], "a place that is left out may be gone"
+    with pytest.raises(Refused, match=r"lab was made by the embedded engine.*inv down"):
+        refuse_embedded(engines, ("jkt", "sby"))
+    refuse_embedded(engines, ("jkt",))
