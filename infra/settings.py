@@ -97,7 +97,7 @@ class Database:
 class Backup:
     """pgBackRest's retention and the lock that keeps what it wrote from being deleted."""
 
-    lock_days: Annotated[int, Field(ge=1)] = 14
+    lock_days: Annotated[int, Field(ge=1)] = 21
     retention_days: Annotated[int, Field(ge=1)] = 14
     full_every_days: int = 7
     differential_every_days: int = 1
@@ -246,8 +246,9 @@ def _check(settings: Settings, file: str) -> None:
         "places on engines of their own need publish.address, the address at which the others reach them": len(engines)
         > 1
         and any(place.publish.address.startswith("127.") for place in settings.places),
-        "backup.lock_days must reach as far as backup.retention_days, or kept backups lose their lock": backup.lock_days
-        < backup.retention_days,
+        "backup.lock_days must be at least retention_days + full_every_days: a full is kept until the next one is "
+        "past its retention, and must not lose its lock before": backup.lock_days
+        < backup.retention_days + backup.full_every_days,
         f"members has an unknown role; known: {', '.join(_members())}": not set(settings.members) <= set(_members()),
     }
     for problem, found in problems.items():

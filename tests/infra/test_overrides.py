@@ -22,7 +22,7 @@ def given(path: Path, **changes: Any) -> Any:
 
 
 def test_the_file_s_own_values_pass(tmp_path: Path) -> None:
-    path = written(tmp_path, production=False, backup={"lock_days": 3}) / "Pulumi.lab.yaml"
+    path = written(tmp_path, production=False, backup={"lock_days": 30}) / "Pulumi.lab.yaml"
     refuse_overrides(path, given(path))
 
 
@@ -30,6 +30,6 @@ def test_the_file_s_own_values_pass(tmp_path: Path) -> None:
     "change", [{"cluster": "other"}, {"production": True}, {"backup": {"lock_days": 1}}, {"api_image": "x:1"}]
 )
 def test_any_other_value_is_refused_by_name(tmp_path: Path, change: dict[str, Any]) -> None:
-    path = written(tmp_path, production=False, backup={"lock_days": 3}) / "Pulumi.lab.yaml"
+    path = written(tmp_path, production=False, backup={"lock_days": 30}) / "Pulumi.lab.yaml"
     with pytest.raises(SettingsError, match=rf"separuh:{next(iter(change))}.*Pulumi\.lab\.yaml"):
         refuse_overrides(path, given(path, **change))
