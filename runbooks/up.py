@@ -13,11 +13,13 @@ from infra import pulumi_engine
 from infra.choice import EMBEDDED, choose
 from infra.collect import Declared, collect
 from infra.embedded import ApplyFailed, apply
+from infra.embedded_compare import Refused
 from infra.embedded_plan import Change, Plan, plan, refuse_losses, summary, table
 from infra.engines import Engines
 from infra.estate import declare
 from infra.local_engine import ensure
 from infra.machine import say_on_stderr as say
+from infra.policy import broken
 from infra.prepare import Prepared, foresee, prepare
 from infra.secrets import Secrets
 from infra.settings import ROOT, Settings
@@ -74,8 +76,14 @@ def _embedded(engines: Engines, prepared: Prepared, only: Collection[str], plann
 
 
 def _declared(settings: Settings, prepared: Prepared, only: Collection[str]) -> list[Declared]:
+    """Return what the program declares; Refused when that breaks a rule of infra/policy.py."""
     program = partial(declare, settings, prepared.secrets, prepared.pins, only or None)
-    return collect(program, stack=settings.stack)
+    declared = collect(program, stack=settings.stack)
+    if breaches := broken(settings, declared):
+        raise Refused(
+            "\n".join((f"stack {settings.stack} is declared against the rules of infra/policy.py:", *breaches))
+        )
+    return declared
 
 
 def _pulumi(engines: Engines, prepared: Prepared, cli: Path, only: Collection[str], planning: bool) -> None:
