@@ -21,7 +21,7 @@ from infra.certificates import Leaf, holders, issue, new_authority, still_good
 from infra.identity import SecretsError
 from infra.settings import Settings, Site
 
-PASSWORDS = ("postgres", "replicator", "rewind", "credit", "pooler", "patroni")
+PASSWORDS = ("postgres", "replicator", "rewind", "credit", "pooler")
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def test_no_value_stands_in_the_file_or_in_a_repr(settings: Settings, tmp_path: 
     made = ensure(settings, tmp_path, living=False)
     sealed = secrets_file(settings, tmp_path).read_bytes()
     values = list(made.values())
-    assert len(values) == len(set(values)) == 6 + 2 + 2 + 1 + 19
+    assert len(values) == len(set(values)) == 5 + 2 + 2 + 1 + 19
     assert not [value for value in values if value in repr(made) or value.encode() in sealed]
 
 
