@@ -12,7 +12,7 @@ from runbooks.core.leader import leader
 from runbooks.core.procedure import carry_out
 from runbooks.core.run import Run, Runbook, Step
 from runbooks.core.session import open_stack
-from runbooks.parts import lock
+from runbooks.parts import lock, mirror
 from runbooks.parts.copies import list_backups, verify_backups
 from runbooks.parts.copying import back_up, end_backups
 from runbooks.parts.repositories import (
@@ -197,6 +197,7 @@ STEPS = (
     Step("Let both archives catch up", push_archives, archives_current, stage="identify", within=90, optional=True),
     Step("Back up to both repositories at once", back_up, backed_up, end_backups, within=60),
     Step("Prove the lock by trying to break it", prove_lock, stage="test"),
+    Step("Mirror the sealed secrets to the stores", mirror.mirror, mirror.mirrored, stage="document", optional=True),
     Step("Expire what is past its retention", expire, stage="document", optional=True),
 )
 

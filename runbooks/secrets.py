@@ -7,7 +7,7 @@ import sys
 
 from infra.identity import wrap_identity
 from infra.settings import Site
-from runbooks.core.command import Request
+from runbooks.adapters import s3
 from runbooks.core.errors import Exit, NotReady, SeparuhError
 from runbooks.core.host import Estate
 from runbooks.core.session import open_stack
@@ -27,7 +27,7 @@ def wrap(stack: str) -> Exit:
     with Estate(settings, secrets) as estate:
         for site in settings.sites:
             try:
-                estate.store(site).do(_put(settings.bucket(site), wrapped))
+                estate.store(site).do(s3.put(settings.bucket(site), KEY, wrapped))
             except SeparuhError as failure:
                 missed.append(f"{_name(site)}: not written: {failure}")
             else:
@@ -45,11 +45,6 @@ def _passphrase() -> str:
     if getpass.getpass("again: ") != first:
         raise NotReady("the two differ; nothing was written")
     return first
-
-
-def _put(bucket: str, wrapped: bytes) -> Request[None]:
-    params = {"Bucket": bucket, "Key": KEY, "Body": wrapped}
-    return Request(operation="put_object", params=params, parse=lambda _: None)
 
 
 def _name(site: Site) -> str:

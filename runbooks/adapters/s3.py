@@ -117,6 +117,18 @@ def close(bucket: str) -> Request[None]:
     return Request(operation="put_public_access_block", params=params, parse=_nothing)
 
 
+def put(bucket: str, key: str, body: bytes) -> Request[None]:
+    """Put an object, under the bucket's default lock."""
+    return Request(operation="put_object", params={"Bucket": bucket, "Key": key, "Body": body}, parse=_nothing)
+
+
+def get(bucket: str, key: str) -> Request[bytes]:
+    """Return an object's content; code 404 if it is not there."""
+    return Request(
+        operation="get_object", params={"Bucket": bucket, "Key": key}, parse=lambda said: bytes(said["Body"].read())
+    )
+
+
 def put_locked(bucket: str, key: str, body: bytes, until: datetime) -> Request[None]:
     """Put an object that nobody may delete before `until`."""
     params = {

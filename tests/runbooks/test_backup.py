@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from moto import mock_aws
 
 from infra.settings import Backup as Policy
 from runbooks.adapters.pgbackrest import Backup, Kind
@@ -19,12 +17,6 @@ from tests.runbooks.fake import World
 from tests.runbooks.test_every_runbook import carry_through
 
 NOW = datetime(2026, 6, 30, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def _stores() -> Iterator[None]:
-    with mock_aws():
-        yield
 
 
 def made(kind: Kind, days_ago: float) -> Backup:

@@ -6,12 +6,10 @@ import importlib
 import io
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from moto import mock_aws
 from rich.console import Console
 
 from infra.settings import ROOT
@@ -35,12 +33,6 @@ CHANGES = 40  # more than any runbook makes on its good day
 TIMES = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+\+00:00")
 
 every = pytest.mark.parametrize("runbook", RUNBOOKS, ids=lambda runbook: str(runbook.name))
-
-
-@pytest.fixture(autouse=True)
-def _stores() -> Iterator[None]:
-    with mock_aws():
-        yield
 
 
 def run_in(world: World, runbook: Runbook) -> Run:
