@@ -11,6 +11,7 @@ from infra.settings import Site
 from runbooks.adapters import pgbackrest, postgres, s3
 from runbooks.backup import STEPS
 from runbooks.core.errors import CommandFailed
+from runbooks.parts import mirror
 from runbooks.parts.repositories import cluster, inventory
 from tests.drills.stack import Stack, docker, kill, until
 
@@ -84,6 +85,8 @@ def test_a_backup_is_in_both_repositories_and_its_lock_is_proved(stack: Stack) -
         mine = [b for b in inventory(stack.estate, [site]).backups if b.run == record["id"]]
         assert [b.label for b in mine] == [record["figures"]["repositories"][site.name]["label"]]
         assert record["figures"]["lock"][site.name] == "proved"
+        mirrored = stack.estate.store(site).ask(s3.get(stack.estate.settings.bucket(site), mirror.KEY))
+        assert mirrored == mirror.sealed(stack.estate.settings)
     listed = json.loads(stack.inv("backup.list", "--json"))["backups"]
     assert {row["site"] for row in listed if row["run"] == record["id"]} == {site.name for site in sites_of(stack)}
 
