@@ -45,9 +45,12 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Publish:
-    """Where a place's ports can be reached from outside its engine; nothing else is published."""
+    """Where a place's ports can be reached from outside its engine; nothing else is published.
 
-    address: str = "127.0.0.1"
+    `address` is IPv4, as Docker binds ports to addresses alone.
+    """
+
+    address: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,3}){3}$")] = "127.0.0.1"
     gateway: int = 0
     store: int = 0
 
