@@ -58,13 +58,19 @@ def remove(kind: str, name: str, client: docker.DockerClient, *, kill: bool = Fa
 def _network(change: Change, declared: Declared, client: docker.DockerClient) -> None:
     if change.verb == "replace":  # its containers are attached to the new one by their own updates
         remove("network", change.name, client)
-    client.api.create_network(
-        change.name,
-        driver=declared.inputs.get("driver", "bridge"),
-        internal=declared.inputs.get("internal", False),
-        labels=declared_labels(declared),
-        check_duplicate=True,
-    )
+    wanted = declared_labels(declared)
+    try:
+        client.api.create_network(
+            change.name,
+            driver=declared.inputs.get("driver", "bridge"),
+            internal=declared.inputs.get("internal", False),
+            labels=wanted,
+            check_duplicate=True,
+        )
+    except APIError as error:
+        # The last request of a run that was killed may end after this one has looked: it made what is wanted.
+        if error.status_code != CONFLICT or client.api.inspect_network(change.name)["Labels"] != wanted:
+            raise
 
 
 def _volume(declared: Declared, client: docker.DockerClient) -> None:
