@@ -21,10 +21,16 @@ def stack() -> Iterator[Stack]:
     drilled = Stack(standing or "test")
     try:
         if not standing:
-            drilled.inv("up", within=600)
+            clear(drilled)  # what a killed session left, whose secrets may be gone with its clone
+            drilled.inv("up", within=900)
         yield drilled
     finally:
         if not standing:
-            drilled.inv("down", "--volumes", "--confirm", drilled.name, within=120)
+            clear(drilled)
             assert not [name for kind in KINDS for name in labelled(kind, drilled.name)]
         drilled.close()
+
+
+def clear(drilled: Stack) -> None:
+    """Take the stack down with its data; what does not stand is down already."""
+    drilled.inv("down", "--volumes", "--confirm", drilled.name, within=120)
