@@ -9,7 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from runbooks.core.errors import Undone
 from runbooks.core.ledger import StepRecord
+
+
+class JournalFull(Undone):
+    """The journal cannot be written, and a run that leaves no trace may not go on."""
 
 
 @dataclass
@@ -44,14 +49,20 @@ class Journal:
     """`.separuh/<stack>/journal/<run id>.jsonl`: one line before and after each step, on disk at once."""
 
     def __init__(self, directory: Path, run_id: str) -> None:
-        """Open the run's file for appending; a resumed run appends to its own."""
-        directory.mkdir(parents=True, exist_ok=True)
+        """Name the run's file; a resumed run appends to its own."""
         self.path = directory / f"{run_id}.jsonl"
 
     def write(self, event: str, **values: Any) -> None:
-        """Append one line and wait until the disk has it."""
+        """Append one line and wait until the disk has it; JournalFull if it does not take it."""
         line = json.dumps({"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **values})
-        with self.path.open("a") as file:
-            file.write(line + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a") as file:
+                file.write(line + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise JournalFull(
+                f"the journal {self.path} on this machine cannot be written: {error.strerror}. Make room there, or "
+                "run it from another machine"
+            ) from error

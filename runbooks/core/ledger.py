@@ -88,25 +88,32 @@ class Ledger:
         self._stores = tuple(stores)
 
     def append(self, record: Record) -> list[str]:
-        """Keep `record` for good, here and in the stores; return a line for each store that could not be written."""
-        self._write(record.id, record.dump())
+        """Keep `record` for good, here and in the stores; return a line for each place that could not be written."""
+        try:
+            self._write(record.id, record.dump())
+        except OSError as error:
+            return [f"record not kept in {self._directory}: {error.strerror}", *self._push({record.id: record.dump()})]
         return self.push()
 
     def push(self) -> list[str]:
         """Copy to each store the records it lacks; return a line for each store that could not be written."""
+        return self._push({})
+
+    def _push(self, homeless: Mapping[str, str]) -> list[str]:
+        """Copy what is here, and the `homeless` records (id to text), which could not be kept here."""
         missed = []
         for store in self._stores:
             try:
                 there = _stored_ids(store)
-                for path in self._files():
-                    if path.stem not in there:
-                        _put(store, path.stem, path.read_text())
+                here = {path.stem: path.read_text() for path in self._files() if path.stem not in there}
+                for record_id, text in {**here, **homeless}.items():
+                    _put(store, record_id, text)
             except CommandFailed as failure:
                 missed.append(f"ledger not copied to {store.name}: {failure.stderr.strip().splitlines()[0]}")
         return missed
 
     def merge(self) -> list[str]:
-        """Bring here the records that only the stores have; return a line for each store that could not be read."""
+        """Bring here the records that only the stores have; return a line for each store whose are not all here."""
         missed = []
         for store in self._stores:
             try:
@@ -115,6 +122,8 @@ class Ledger:
                     self._write(record_id, store.ask(_fetch(store, record_id)))
             except CommandFailed as failure:
                 missed.append(f"ledger not read from {store.name}: {failure.stderr.strip().splitlines()[0]}")
+            except OSError as error:
+                missed.append(f"ledger of {store.name} not kept in {self._directory}: {error.strerror}")
         return missed
 
     def all(self) -> list[Record]:
@@ -128,16 +137,16 @@ class Ledger:
         """Write once: whole or not at all, and never over a record that is there."""
         self._directory.mkdir(parents=True, exist_ok=True)
         draft = self._directory / f".{record_id}.{secrets.token_hex(4)}"
-        with draft.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
         try:
+            with draft.open("w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
             os.link(draft, self._directory / f"{record_id}.json")
         except FileExistsError:
             pass
         finally:
-            draft.unlink()
+            draft.unlink(missing_ok=True)
 
 
 def _stored_ids(store: Store) -> set[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
+from typing import Any
 
 from runbooks.core.errors import Failed, NotVerified, SeparuhError, Undone
-from runbooks.core.journal import Head, Journal
+from runbooks.core.journal import Head, Journal, JournalFull
 from runbooks.core.lease import Lease
 from runbooks.core.ledger import StepRecord
 from runbooks.core.progress import Progress, Stopwatch
@@ -74,9 +76,9 @@ class Performance:
         return "done"
 
     def _ended(self, index: int, record: StepRecord) -> None:
+        self._journal.write("end", step=index + 1, title=record.title, outcome=record.outcome, seconds=record.seconds)
         self._head.begun = max(self._head.begun, index + 1)
         self._head.steps.append(record)
-        self._journal.write("end", step=index + 1, title=record.title, outcome=record.outcome, seconds=record.seconds)
         self._progress.ended(self._number(index), record.title, record.seconds, record.outcome)
 
     def _take_back(self, failure: BaseException) -> SeparuhError:
@@ -85,7 +87,7 @@ class Performance:
         title = self._steps[index].title
         told = isinstance(failure, SeparuhError | Interrupted)
         said = str(failure) if told else f"{type(failure).__name__}: {failure}"
-        self._journal.write("failed", step=index + 1, title=title, error=said)
+        self._note("failed", step=index + 1, title=title, error=said)
         self._progress.say(f"{self._number(index):>6} {title}: {said}")
         onward = f"./inv {self._run.runbook} --resume --stack {self._run.settings.stack}"
         what = f"step {self._number(index)} of run {self._run.id}, {title!r}, failed: {said}"
@@ -107,7 +109,7 @@ class Performance:
             if not (ours and step.undo):
                 continue
             watch = Stopwatch()
-            self._journal.write("undo", step=index + 1, title=step.title)
+            self._note("undo", step=index + 1, title=step.title)
             try:
                 step.undo(self._run)
             except Exception as error:
@@ -115,9 +117,14 @@ class Performance:
                 continue
             if index < len(self._head.steps):
                 self._head.steps[index] = replace(self._head.steps[index], outcome="undone")
-            self._journal.write("undone", step=index + 1, title=step.title, seconds=watch.seconds)
+            self._note("undone", step=index + 1, title=step.title, seconds=watch.seconds)
             self._progress.ended(self._number(index), step.title, watch.seconds, "undone")
         return failed
+
+    def _note(self, event: str, **values: Any) -> None:
+        """Write down what is taken back; a journal that takes no more is no reason to leave it half done."""
+        with contextlib.suppress(JournalFull):
+            self._journal.write(event, **values)
 
     def _number(self, index: int) -> str:
         return f"{index + 1}/{len(self._steps)}"

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from runbooks.core.errors import Exit, SeparuhError, Undone
+from runbooks.core.errors import Exit, NotReady, SeparuhError, Undone
 from runbooks.core.host import Estate
-from runbooks.core.journal import Head, Journal
+from runbooks.core.journal import Head, Journal, JournalFull
 from runbooks.core.lease import TTL, Holder, Lease
 from runbooks.core.ledger import Ledger, Record
 from runbooks.core.origin import change, find_runbook, now
@@ -94,7 +94,7 @@ class Shift:
 
     def _take_steps(self, runbook: Runbook, head: Head) -> Exit:
         run = self.run(head)
-        journal = Journal(self._root / ".separuh" / run.settings.stack / "journal", run.id)
+        journal = self._opened(run)
         progress = Progress(self._estate.console, self.usual(runbook.name))
         performance = Performance(run, runbook.table(run), head, journal, self._lease, progress)
         outcome = Exit.FAILED
@@ -108,6 +108,15 @@ class Shift:
             with deaf():
                 self._close(run, head, outcome)
         return outcome
+
+    def _opened(self, run: Run) -> Journal:
+        """Return the run's journal, once the disk has taken a line of it; NotReady where it does not."""
+        journal = Journal(self._root / ".separuh" / run.settings.stack / "journal", run.id)
+        try:
+            journal.write("open", runbook=run.runbook, resumed=run.resumed)
+        except JournalFull as failure:
+            raise NotReady(f"{failure}; nothing was changed") from failure
+        return journal
 
     def _close(self, run: Run, head: Head, outcome: Exit) -> None:
         """Write the run's record, and forget its head unless it must still be finished."""

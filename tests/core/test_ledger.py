@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import boto3
 import pytest
@@ -130,3 +132,25 @@ def test_a_file_that_is_no_record_is_named(tmp_path: Path) -> None:
     bad.write_text(json.dumps({"id": "bad"}))
     with pytest.raises(SeparuhError, match=r"bad\.json is no record"):
         ledger.all()
+
+
+def test_a_record_that_has_no_room_here_goes_to_the_stores(
+    tmp_path: Path, two_stores: list[Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    here = Ledger(tmp_path / "here", "unit", two_stores)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        (missed,) = here.append(RECORD)
+        assert missed.startswith(f"record not kept in {tmp_path}/here/")
+        assert missed.endswith("No space left on device")
+        assert [line.partition(" not kept")[0] for line in here.merge()] == [
+            "ledger of unit-one-store",
+            "ledger of unit-two-store",
+        ]
+    assert here.all() == []
+    assert not list((tmp_path / "here").rglob(".2*")), "no draft is left"
+    assert here.merge() == []
+    assert here.all() == [RECORD]
