@@ -57,14 +57,21 @@ def status(c: Context, stack: str = "", json: bool = False, debug: bool = False)
     call("status", debug, stack=stack, as_json=json)
 
 
-@task(help=STACK | {"loans": "how many loans to have"})
-def seed(c: Context, stack: str = "", loans: int = 100_000, debug: bool = False) -> None:
+@task(help=STACK | PLAN | RESUME | {"loans": "how many loans to have"})
+def seed(
+    c: Context,
+    stack: str = "",
+    loans: int = 100_000,
+    plan: bool = False,
+    resume: bool = False,
+    debug: bool = False,
+) -> None:
     """Fill the stack's database with plausible accounts, loans and payments.
 
     Example: inv seed --loans 100000
     """
     del c
-    call("seed", debug, stack=stack, loans=loans)
+    call("seed", debug, stack=stack, loans=loans, plan=plan, resume=resume)
 
 
 @task(help=STACK | JSON | {"rate": "payments a second, over both gateways", "seconds": "how long"})

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import pytest
 from moto import mock_aws
 
+from runbooks import seed
 from runbooks.parts import mirror
 
 
 @pytest.fixture(autouse=True)
 def _stores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(seed, "PORTION", 10)
     monkeypatch.setattr(mirror, "sealed", lambda _: b"age-encryption.org/v1")
     with mock_aws():
         yield

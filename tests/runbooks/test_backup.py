@@ -13,7 +13,7 @@ from runbooks.adapters.pgbackrest import Backup, Kind
 from runbooks.backup import RUNBOOK, complete
 from runbooks.core.errors import NotReady, NotVerified, Undone
 from runbooks.parts.repositories import due, made_by
-from tests.runbooks.fake import World
+from tests.runbooks.fake import World, finished
 from tests.runbooks.test_every_runbook import carry_through
 
 NOW = datetime(2026, 6, 30, tzinfo=UTC)
@@ -21,19 +21,7 @@ NOW = datetime(2026, 6, 30, tzinfo=UTC)
 
 def made(kind: Kind, days_ago: float) -> Backup:
     """Return a backup that ended so long ago."""
-    ended = NOW - timedelta(days=days_ago)
-    return Backup(
-        repository=1,
-        label=f"{kind}-{days_ago}",
-        kind=kind,
-        started_at=ended,
-        ended_at=ended,
-        database_bytes=1,
-        repository_bytes=1,
-        wal_start="",
-        wal_stop="",
-        damaged=False,
-    )
+    return finished(kind, NOW - timedelta(days=days_ago))
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ from infra.settings import Site, container
 from runbooks.adapters.docker import Container
 from runbooks.adapters.etcd import Endpoint
 from runbooks.adapters.patroni import Cluster, Member
-from runbooks.adapters.pgbackrest import Backup, Inventory
+from runbooks.adapters.pgbackrest import Inventory
 from runbooks.adapters.postgres import Archiver
 from runbooks.core.gather import Silence, gather
 from runbooks.health import judge, members
 from tests.core.fake import SETTINGS
+from tests.runbooks.fake import finished
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 SILENT = Silence("no answer within 2 s")
@@ -55,19 +56,7 @@ def _db(site: Site) -> str:
 
 
 def _inventory(repository: int, ended: datetime) -> Inventory:
-    backup = Backup(
-        repository=repository,
-        label="F",
-        kind="full",
-        started_at=ended,
-        ended_at=ended,
-        database_bytes=1,
-        repository_bytes=1,
-        wal_start="",
-        wal_stop="",
-        damaged=False,
-    )
-    return Inventory(backups=(backup,), faults={}, running=False)
+    return Inventory(backups=(finished("full", ended, repository),), faults={}, running=False)
 
 
 def test_a_healthy_stack_has_no_problems() -> None:
