@@ -144,7 +144,7 @@ def _refuse_stateful(changes: Iterable[Change]) -> None:
         why = "; ".join(sorted({reason for change in lost for reason in change.why}))
         raise Refused(
             f"this would replace stateful members in more than one place at once: {names} ({why}). "
-            "`invoke patch` does it one member at a time; or name one place: up --site"
+            "Name one site, ./inv up --site SITE, and the other once ./inv status says that they are in sync"
         )
 
 
