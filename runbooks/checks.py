@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import NoReturn
 
+from infra.local_engine import ensure
 from infra.settings import ROOT
 
 QUICK = "not drill and not pulumi and not full"
@@ -18,7 +19,10 @@ def run_tests(quick: bool = False, everything: bool = False, select: str = "") -
     """Become pytest, so that its closing line is the last and its exit code ours, and Ctrl-C reaches it directly.
 
     `quick` leaves out what needs an engine or Pulumi, `everything` adds the long repetitions; `select` is pytest's -k.
+    The engine is put in place first: a test that finds none fails.
     """
+    if not quick:
+        ensure()
     os.chdir(ROOT)
     os.execv(sys.executable, pytest_argv(quick, everything, select))  # noqa: S606 - no shell is what is wanted
 
@@ -26,7 +30,7 @@ def run_tests(quick: bool = False, everything: bool = False, select: str = "") -
 def pytest_argv(quick: bool, everything: bool, select: str) -> list[str]:
     """Return the command line of pytest for these choices."""
     marks = [] if everything else ["-m", QUICK if quick else DEFAULT]
-    return [sys.executable, "-m", "pytest", *marks, *(["-k", select] if select else [])]
+    return [sys.executable, "-m", "pytest", "-rs", *marks, *(["-k", select] if select else [])]
 
 
 def check() -> int:
