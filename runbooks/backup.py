@@ -8,6 +8,7 @@ from infra.settings import Site
 from runbooks.adapters import docker, pgbackrest, postgres
 from runbooks.adapters.pgbackrest import KINDS, Backup
 from runbooks.core.errors import CommandFailed, Exit, NotReady, NotVerified, SeparuhError
+from runbooks.core.host import Host
 from runbooks.core.leader import leader
 from runbooks.core.procedure import carry_out
 from runbooks.core.run import Run, Runbook, Step
@@ -57,34 +58,37 @@ def a_leader_is_known(run: Run) -> None:
 
 def there_is_space(run: Run) -> None:
     """Archiving that stalls during the backup keeps segments in pg_wal, beside the data."""
-    need = run.settings.backup.free_bytes
     for site in run.settings.sites:
-        host = run.estate.member(site, "db")
         try:
-            space = host.ask(docker.free(DATA))
+            has_room(run, run.estate.member(site, "db"), "Is its archiving stuck (./inv status)? Else enlarge")
         except CommandFailed as failure:
             run.degraded(f"{site.name}: its database does not answer: {failure.stderr.strip()}")
-            continue
-        if space.free < need:
-            raise NotReady(
-                f"{host.name}: {space.free / 2**20:.0f} MiB free of {space.size / 2**20:.0f} in {DATA}, less than the "
-                f"{need / 2**20:.0f} of separuh:backup.free_bytes. Is its archiving stuck (./inv status)? Else "
-                "enlarge the volume, or lower separuh:backup.free_bytes"
-            )
 
 
-def a_store_answers(run: Run) -> None:
+def has_room(run: Run, host: Host, advice: str) -> None:
+    """Raise NotReady where the disk of `host` is nearly full."""
+    need, space = run.settings.backup.free_bytes, host.ask(docker.free(DATA))
+    if space.free < need:
+        raise NotReady(
+            f"{host.name}: {space.free / 2**20:.0f} MiB free of {space.size / 2**20:.0f} in {DATA}, less than the "
+            f"{need / 2**20:.0f} of separuh:backup.free_bytes. {advice} the volume, or lower separuh:backup.free_bytes"
+        )
+
+
+def a_store_can_take_it(run: Run) -> None:
     """One store is enough to go on, degraded; the next run makes the other whole."""
-    answering = []
+    able = []
     for site in run.settings.sites:
         try:
             lock.usable(run, site)
-            answering.append(site.name)
-        except CommandFailed as failure:
-            run.degraded(f"{site.name}: no backup there, because its store does not answer: {failure.stderr.strip()}")
-    if not answering:
-        raise NotReady("\n".join(("neither store answers, so there is nowhere to back up to", *run.reasons)))
-    run.remember("sites", answering)
+            if not site.s3_endpoint:  # a store of ours: a full disk ends it, and the site's archiving with it
+                has_room(run, run.estate.member(site, "store"), "Enlarge")
+            able.append(site.name)
+        except (NotReady, CommandFailed) as failure:
+            run.degraded(f"{site.name}: no backup there: {failure}")
+    if not able:
+        raise NotReady("\n".join(("no store can take a backup", *run.reasons)))
+    run.remember("sites", able)
 
 
 def what_is_due(run: Run) -> None:
@@ -204,6 +208,6 @@ STEPS = (
 RUNBOOK = Runbook(
     name="backup",
     title="back up to both sites' repositories",
-    prechecks=(a_leader_is_known, there_is_space, a_store_answers, what_is_due),
+    prechecks=(a_leader_is_known, there_is_space, a_store_can_take_it, what_is_due),
     steps=STEPS,
 )

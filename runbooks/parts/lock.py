@@ -44,7 +44,7 @@ def kept(run: Run, site: Site) -> bool:
 
 
 def usable(run: Run, site: Site) -> None:
-    """Ask `site`'s store for its bucket. CommandFailed: it does not answer; NotReady: it refuses, or has no lock."""
+    """Ask `site`'s store for its bucket. NotReady: it does not answer, it refuses, or the bucket has no lock."""
     store, bucket = run.estate.store(site), run.settings.bucket(site)
     try:
         if _found(store, s3.exists(bucket), absent=False) is False:
@@ -61,7 +61,7 @@ def usable(run: Run, site: Site) -> None:
                 f"{store.name} refuses bucket {bucket}: {failure.stderr.strip()}\nIs the key of the stack's secrets "
                 "the store's own, and does this machine's clock agree with the store's?"
             ) from failure
-        raise
+        raise NotReady(f"{store.name} does not answer: {failure.stderr.strip()}") from failure
 
 
 def prove(run: Run, site: Site, manifest: str) -> None:

@@ -53,7 +53,7 @@ class World:
         self.broke = False
         self.done: list[str] = []
         self.undone: list[str] = []
-        self.free = 50 * GIB
+        self.free = dict.fromkeys(("db", "store"), 50 * GIB)
         self.stores = {site.name: FakeStore(self, site) for site in settings.sites}
 
     def member(self, place: Place, role: str, n: int = 1) -> FakeMember:
@@ -110,7 +110,8 @@ class FakeMember:
             standby = {"name": two, "role": "sync_standby", "state": "streaming", "timeline": 1, "lag": 0}
             return json.dumps({"members": [leader, standby]})
         if argv[0] == "df":
-            return f"1B-blocks Avail\n{100 * GIB} {self.world.free}"
+            role = self.name.split("-")[-2]
+            return f"1B-blocks Avail\n{100 * GIB} {self.world.free[role]}"
         if argv[-1] == "info":
             return json.dumps([_stanza(self.world)])
         if argv[-1] == "version":
@@ -146,7 +147,8 @@ class FakeStore:
 
     def __init__(self, world: World, site: Site) -> None:
         """Make a client."""
-        self.world, self.site, self.holds, self.answers = world, site, True, True
+        self.world, self.site = world, site
+        self.holds, self.answers, self.refuses = True, True, False
         self.name, self.bucket = f"{world.settings.stack}-{site.name}-store", world.settings.bucket(site)
         self.s3: Any = boto3.client("s3", region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="s")  # noqa: S106 - moto takes any
 
@@ -163,6 +165,8 @@ class FakeStore:
     def _send(self, request: Request[Any]) -> Any:
         if not self.answers:
             raise CommandFailed((request.operation,), self.name, None, "no answer")
+        if self.refuses:
+            raise CommandFailed((request.operation,), self.name, 403, "Forbidden")
         if self.holds and request.operation == "put_object_retention":
             raise CommandFailed((request.operation,), self.name, 403, "(AccessDenied)")
         try:

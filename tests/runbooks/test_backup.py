@@ -13,6 +13,7 @@ from runbooks.adapters.pgbackrest import Backup, Kind
 from runbooks.backup import RUNBOOK, complete
 from runbooks.core.errors import NotReady, NotVerified, Undone
 from runbooks.parts.repositories import due, made_by
+from tests.core.fake import SETTINGS
 from tests.runbooks.fake import World, finished
 from tests.runbooks.test_every_runbook import carry_through
 
@@ -46,7 +47,7 @@ def test_both_stores_down_is_not_ready(tmp_path: Path) -> None:
     world = World()
     for store in world.stores.values():
         store.answers = False
-    with pytest.raises(NotReady, match="neither store answers"):
+    with pytest.raises(NotReady, match="no store can take a backup"):
         carry_through(world, RUNBOOK, tmp_path)
     assert not world.done
 
@@ -68,10 +69,29 @@ def test_one_store_down_goes_on_degraded_and_the_next_run_makes_it_whole(tmp_pat
 def test_a_full_disk_is_refused_before_anything(tmp_path: Path) -> None:
     """The message names the container, the setting and what to do."""
     world = World()
-    world.free = 5 << 20
+    world.free["db"] = 5 << 20
     with pytest.raises(NotReady, match=r"unit-one-db-1: 5 MiB free .* enlarge the volume"):
         carry_through(world, RUNBOOK, tmp_path)
     assert not world.done
+
+
+def test_a_store_without_room_gets_no_backup_and_the_other_does(tmp_path: Path) -> None:
+    """Both disks are nearly full here: with the second site's store the company's own, only the first is asked."""
+    world = World(replace(SETTINGS, sites=(SETTINGS.sites[0], replace(SETTINGS.sites[1], s3_endpoint="https://s3"))))
+    world.free["store"] = 5 << 20
+    run = carry_through(world, RUNBOOK, tmp_path)
+    assert run.figures["repositories"].keys() == {"two"}
+    assert run.reasons[0].startswith("one: no backup there: unit-one-store-1: 5 MiB free")
+
+
+def test_a_store_that_refuses_gets_no_backup_and_the_other_does(tmp_path: Path) -> None:
+    """The reason says what to compare."""
+    world = World()
+    world.stores["one"].refuses = True
+    run = carry_through(world, RUNBOOK, tmp_path)
+    assert run.figures["repositories"].keys() == {"two"}
+    assert run.reasons[0].startswith("one: no backup there: unit-one-store refuses bucket unit-one-backup: Forbidden")
+    assert "key of the stack's secrets" in run.reasons[0]
 
 
 def test_a_store_that_lets_a_lock_be_shortened_is_found_out(tmp_path: Path) -> None:
