@@ -12,18 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from infra.settings import ROOT
+from infra.secrets import open_secrets
+from infra.settings import ROOT, load
 from runbooks.core.host import Estate
 from runbooks.core.lease import Holder, Lease
 from runbooks.core.quorum import Etcd
-from runbooks.core.session import open_stack
 
 
 class Stack:
     """The stack called `name`; every wait has a deadline and fails with what was last seen."""
 
     def __init__(self, name: str, root: Path = ROOT, **environment: str) -> None:
-        """Open nothing yet. `root` is the clone whose `./inv` is run, with `environment` besides this process's own."""
+        """Open nothing yet. `root` is the clone whose stack it is; `environment` is for its `./inv`, beside our own."""
         self.name, self.root, self._environment = name, root, environment
         self._estate: Estate | None = None
 
@@ -31,7 +31,8 @@ class Stack:
     def estate(self) -> Estate:
         """The stack's members and stores, opened when first used."""
         if self._estate is None:
-            self._estate = Estate(*open_stack(self.name))
+            settings = load(self.name, self.root)
+            self._estate = Estate(settings, open_secrets(settings, self.root))
         return self._estate
 
     def close(self) -> None:
@@ -65,11 +66,11 @@ class Stack:
 
     def journal(self) -> Path:
         """Return the journal of the newest run."""
-        return max((ROOT / ".separuh" / self.name / "journal").glob("*.jsonl"), key=lambda path: path.name)
+        return max((self.root / ".separuh" / self.name / "journal").glob("*.jsonl"), key=lambda path: path.name)
 
     def reached(self, step: int, journals: int) -> bool:
         """Say whether a run newer than the first `journals` has come to its step number `step`."""
-        found = sorted((ROOT / ".separuh" / self.name / "journal").glob("*.jsonl"))
+        found = sorted((self.root / ".separuh" / self.name / "journal").glob("*.jsonl"))
         if len(found) <= journals:
             return False
         events = [json.loads(line) for line in found[-1].read_text().splitlines() if line.endswith("}")]
@@ -77,11 +78,11 @@ class Stack:
 
     def journals(self) -> int:
         """Return how many runs have a journal here."""
-        return len(list((ROOT / ".separuh" / self.name / "journal").glob("*.jsonl")))
+        return len(list((self.root / ".separuh" / self.name / "journal").glob("*.jsonl")))
 
     def last_record(self) -> dict[str, Any]:
         """Return the ledger's newest record."""
-        newest = max((ROOT / ".separuh" / self.name / "ledger").glob("*.json"), key=lambda path: path.name)
+        newest = max((self.root / ".separuh" / self.name / "ledger").glob("*.json"), key=lambda path: path.name)
         return dict(json.loads(newest.read_text()))
 
     def leaseholder(self) -> Holder | None:
