@@ -103,6 +103,18 @@ def test_a_changed_lock_brings_the_environment_in_line(checkout: Checkout) -> No
     assert "requirements.lock has changed" in said
 
 
+def test_an_environment_that_is_another_checkouts_is_used_and_never_changed(checkout: Checkout, tmp_path: Path) -> None:
+    checkout.inv()
+    checkout.venv.rename(tmp_path / "theirs")
+    checkout.venv.symlink_to(tmp_path / "theirs")
+    checkout.calls()
+    assert checkout.inv()[0] == 0
+    (checkout.root / "requirements.lock").write_text("invoke==2.2.2\n")
+    code, _, said = checkout.inv()
+    assert (code, checkout.calls()) == (3, [])
+    assert f".venv is a link to {tmp_path / 'theirs'}" in said
+
+
 @pytest.mark.parametrize("broken", ["requirements.lock", "bin/python"])
 def test_a_half_made_environment_is_made_anew(checkout: Checkout, broken: str) -> None:
     checkout.inv()

@@ -9,9 +9,10 @@ import pytest
 
 from infra.settings import Site
 from runbooks.adapters import pgbackrest, s3
+from runbooks.backup import STEPS
 from runbooks.parts import mirror
 from runbooks.parts.repositories import cluster, inventory
-from tests.drills.repositories import BACKING_UP, STEPS, fill, labels, main_processes, nothing_is_left, settled
+from tests.drills.repositories import BACKING_UP, fill, labels, main_processes, nothing_is_left, settled
 from tests.drills.stack import Stack, docker, kill, until
 
 pytestmark = pytest.mark.drill
