@@ -148,6 +148,7 @@ class Settings:
     members: dict[str, Member] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
     api_image: str = ""
+    otlp_endpoint: Annotated[str, Field(pattern=r"^(https?://[^\s@]+)?$")] = ""  # takes spans; empty: none are sent
 
     @property
     def places(self) -> tuple[Place, ...]:

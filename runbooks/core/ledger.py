@@ -22,12 +22,13 @@ PAGE = 1000  # S3 gives no more at once
 
 @dataclass(frozen=True)
 class StepRecord:
-    """How long one step took, in seconds on the monotonic clock, and how it ended."""
+    """How long one step took, in seconds on the monotonic clock, and how it ended; `started_at` in UTC, if known."""
 
     title: str
     stage: str
     seconds: float
     outcome: str
+    started_at: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,9 +41,9 @@ class Performance:
         except BaseException as failure:
             with deaf():
                 step = self._steps[len(self._head.steps)]
-                seconds = self._watch.seconds
+                record = self._timed(step, "failed")
                 error = self._take_back(failure)
-                self._head.steps.append(StepRecord(step.title, step.stage, seconds, "failed"))
+                self._head.steps.append(record)
             raise error from failure
 
     def _take(self, index: int) -> None:
@@ -52,7 +52,10 @@ class Performance:
             self._lease.check()
         with self._progress.step(self._number(index), step.title):
             outcome = self._outcome(index, step)
-        self._ended(index, StepRecord(step.title, step.stage, self._watch.seconds, outcome))
+        self._ended(index, self._timed(step, outcome))
+
+    def _timed(self, step: Step, outcome: str) -> StepRecord:
+        return StepRecord(step.title, step.stage, self._watch.seconds, outcome, self._watch.started_at)
 
     def _outcome(self, index: int, step: Step) -> str:
         half_done = index < self._head.begun

@@ -11,6 +11,8 @@ from rich.markup import escape
 from rich.progress import Progress as Live
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from runbooks.core.origin import now
+
 COLOURS = {"done": "green", "skipped": "dim", "degraded": "yellow", "failed": "red", "undone": "yellow"}
 
 
@@ -48,11 +50,11 @@ class Progress:
 
 
 class Stopwatch:
-    """Seconds on the monotonic clock, which no change of the wall clock moves."""
+    """Seconds on the monotonic clock, which no change of the wall clock moves; `started_at` is the latter's, in UTC."""
 
     def __init__(self) -> None:
         """Start."""
-        self._start = time.monotonic()
+        self._start, self.started_at = time.monotonic(), now()
 
     @property
     def seconds(self) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from runbooks.core import spans
 from runbooks.core.errors import Exit, NotReady, SeparuhError, Undone
 from runbooks.core.host import Estate
 from runbooks.core.journal import Head, Journal, JournalFull
@@ -120,10 +121,11 @@ class Shift:
 
     def _close(self, run: Run, head: Head, outcome: Exit) -> None:
         """Write the run's record, and forget its head unless it must still be finished."""
-        missed = self._ledger.append(_record(run, head, outcome))
+        record = _record(run, head, outcome)
+        missed = self._ledger.append(record)
         if self._lease and outcome is not Exit.FAILED:
             self._lease.drop_head()
-        for line in missed:
+        for line in (*missed, *spans.send(record, run.settings)):
             self._say(line)
         for reason in run.reasons:
             self._say(f"degraded: {reason}")
