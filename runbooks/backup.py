@@ -17,6 +17,7 @@ from runbooks.parts import lock, mirror
 from runbooks.parts.copies import list_backups, verify_backups
 from runbooks.parts.copying import back_up, end_backups
 from runbooks.parts.repositories import (
+    at_once,
     chosen,
     cluster,
     due,
@@ -58,11 +59,15 @@ def a_leader_is_known(run: Run) -> None:
 
 def there_is_space(run: Run) -> None:
     """Archiving that stalls during the backup keeps segments in pg_wal, beside the data."""
-    for site in run.settings.sites:
-        try:
-            has_room(run, run.estate.member(site, "db"), "Is its archiving stuck (./inv status)? Else enlarge")
-        except CommandFailed as failure:
+
+    def look(site: Site) -> None:
+        has_room(run, run.estate.member(site, "db"), "Is its archiving stuck (./inv status)? Else enlarge")
+
+    for site, failure in at_once(run, look, run.settings.sites).items():
+        if isinstance(failure, CommandFailed):
             run.degraded(f"{site.name}: its database does not answer: {failure.stderr.strip()}")
+        elif failure:
+            raise failure
 
 
 def has_room(run: Run, host: Host, advice: str) -> None:
@@ -77,15 +82,20 @@ def has_room(run: Run, host: Host, advice: str) -> None:
 
 def a_store_can_take_it(run: Run) -> None:
     """One store is enough to go on, degraded; the next run makes the other whole."""
+
+    def look(site: Site) -> None:
+        lock.usable(run, site)
+        if not site.s3_endpoint:  # a store of ours: a full disk ends it, and the site's archiving with it
+            has_room(run, run.estate.member(site, "store"), "Enlarge")
+
     able = []
-    for site in run.settings.sites:
-        try:
-            lock.usable(run, site)
-            if not site.s3_endpoint:  # a store of ours: a full disk ends it, and the site's archiving with it
-                has_room(run, run.estate.member(site, "store"), "Enlarge")
-            able.append(site.name)
-        except (NotReady, CommandFailed) as failure:
+    for site, failure in at_once(run, look, run.settings.sites).items():
+        if isinstance(failure, NotReady | CommandFailed):
             run.degraded(f"{site.name}: no backup there: {failure}")
+        elif failure:
+            raise failure
+        else:
+            able.append(site.name)
     if not able:
         raise NotReady("\n".join(("no store can take a backup", *run.reasons)))
     run.remember("sites", able)
@@ -109,6 +119,7 @@ def what_is_due(run: Run) -> None:
         run.estate.console.print(f"{site.name}: {last}{mark}; now {kinds[site.name]}", markup=False, highlight=False)
     run.figures["age_hours_before"] = ages
     run.remember("kinds", kinds)
+    run.remember("readable", not stored.faults)
 
 
 # -- steps
@@ -119,12 +130,12 @@ def keep_buckets(run: Run) -> None:
     everywhere(run, lambda site: lock.keep(run, site))
     if inventory(run.estate, chosen(run)).faults:
         workplace(run.estate).do(pgbackrest.stanza_create(run.settings.cluster))
+    run.remember("readable", not inventory(run.estate, chosen(run)).faults)
 
 
 def buckets_kept(run: Run) -> bool:
-    """Say whether each store has its bucket as wanted, and pgBackRest can read its repository there."""
-    kept = all(lock.kept(run, site) for site in chosen(run))
-    return kept and not inventory(run.estate, chosen(run)).faults
+    """Say whether each store has its bucket as wanted, and pgBackRest could read its repository there when asked."""
+    return bool(run.recall("readable")) and all(lock.kept(run, site) for site in chosen(run))
 
 
 def push_archives(run: Run) -> None:
@@ -183,10 +194,9 @@ def complete(run: Run, site: Site, made: Backup, size: int) -> None:
 
 def prove_lock(run: Run) -> None:
     """Try to break each store's lock, on a canary and on the new backup's manifest."""
-    made = {} if run.planning else made_by(run, chosen(run))
-    labels = {site: made[site].label if site in made else "LABEL" for site in chosen(run)}
+    made = {site.name: {"label": "LABEL"} for site in chosen(run)} if run.planning else run.figures["repositories"]
     stanza = run.settings.cluster
-    everywhere(run, lambda site: lock.prove(run, site, pgbackrest.manifest(stanza, labels[site])))
+    everywhere(run, lambda site: lock.prove(run, site, pgbackrest.manifest(stanza, made[site.name]["label"])))
     run.figures["lock"] = {site.name: "proved" for site in chosen(run)}
 
 

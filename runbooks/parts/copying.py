@@ -19,7 +19,7 @@ def back_up(run: Run) -> None:
 
     A repository that fails while another succeeds leaves the run degraded.
     """
-    run.remember("copying", True)
+    run.notes["copying"] = True  # for this runner: another one looks for itself, and adopts what it finds
     sites, failures = chosen(run), []
     host = workplace(run.estate)
     for site, failure in at_once(run, lambda site: _back_up_to(run, site, host)).items():

@@ -57,12 +57,14 @@ def inventory(estate: Estate, sites: Sequence[Site]) -> pgbackrest.Inventory:
     return _first(estate, "backup", pgbackrest.info(settings.cluster, one), f"the repository of {names} cannot be read")
 
 
-def at_once(run: Run, act: Callable[[Site], None]) -> dict[Site, BaseException | None]:
-    """Do the same for each site of the run at the same time (a plan shows them in turn); return what each raised.
+def at_once(
+    run: Run, act: Callable[[Site], None], sites: Sequence[Site] | None = None
+) -> dict[Site, BaseException | None]:
+    """Do the same for each of `sites`, else each site of the run, at the same time; return what each raised.
 
-    Interrupted, it does not wait for what it began: the step's undo ends that.
+    A plan shows them in turn. Interrupted, it does not wait for what it began: the step's undo ends that.
     """
-    sites = chosen(run)
+    sites = chosen(run) if sites is None else sites
     pool = ThreadPoolExecutor(max_workers=1 if run.planning else len(sites))
     try:
         begun = {site: pool.submit(act, site) for site in sites}
