@@ -16,7 +16,7 @@ import pyrage
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from infra import identity
+from infra import identity, signing
 from infra.certificates import Leaf, holders, issue, new_authority, still_good
 from infra.identity import SecretsError
 from infra.settings import Settings, Site
@@ -34,7 +34,10 @@ class S3Key:
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", hide_input_in_errors=True))
 class Secrets:
-    """Every secret of one stack. `recipients` are the public halves of the identities that open the file."""
+    """Every secret of one stack. `recipients` are the public halves of the identities that open the file.
+
+    `evidence_key` signs what the stack's drills have shown; "" in a file from before there was one, until `ensure`.
+    """
 
     stack: str
     recipients: tuple[str, ...]
@@ -43,6 +46,7 @@ class Secrets:
     s3_keys: Mapping[str, S3Key] = field(repr=False)
     ciphers: Mapping[str, str] = field(repr=False)
     leaves: Mapping[str, Leaf] = field(repr=False)
+    evidence_key: str = field(default="", repr=False)
 
     @property
     def ca(self) -> str:
@@ -71,6 +75,8 @@ class Secrets:
         yield from self.ciphers.values()
         yield from (key.secret_key for key in self.s3_keys.values())
         yield from (leaf.key for leaf in (self.authority, *self.leaves.values()))
+        if self.evidence_key:
+            yield self.evidence_key
 
 
 def secrets_file(settings: Settings, root: Path) -> Path:
@@ -82,7 +88,7 @@ def secrets_file(settings: Settings, root: Path) -> Path:
 def ensure(settings: Settings, root: Path, living: bool) -> Secrets:
     """Open the stack's secrets, or make them when it is not `living` (no object of it anywhere).
 
-    What the config has come to need since is added and saved: a member's certificate, a site's key.
+    What has come to be needed since is added and saved: a member's certificate, a site's key, the key for evidence.
     """
     if not living and not secrets_file(settings, root).exists():
         return create(settings, root)
@@ -164,6 +170,7 @@ def _complete(found: Secrets, settings: Settings) -> Secrets:
         ciphers={site.name: entropy.token_hex(32) for site in sites} | dict(found.ciphers),
         s3_keys=dict(found.s3_keys) | {site.name: _s3_key(found, settings, site) for site in sites},
         leaves=leaves,
+        evidence_key=found.evidence_key or signing.new_key(),
     )
 
 

@@ -47,7 +47,7 @@ def test_no_value_stands_in_the_file_or_in_a_repr(settings: Settings, tmp_path: 
     made = ensure(settings, tmp_path, living=False)
     sealed = secrets_file(settings, tmp_path).read_bytes()
     values = list(made.values())
-    assert len(values) == len(set(values)) == 5 + 2 + 2 + 1 + 19
+    assert len(values) == len(set(values)) == 5 + 2 + 2 + 1 + 19 + 1
     assert not [value for value in values if value in repr(made) or value.encode() in sealed]
 
 
@@ -59,6 +59,23 @@ def test_a_new_member_gets_its_certificate_and_nothing_else_changes(settings: Se
     assert replace(after, leaves=before.leaves) == before
     assert {name: after.leaf(name) for name in before.leaves} == before.leaves
     assert open_secrets(grown, tmp_path) == after
+
+
+def test_a_file_from_before_there_was_evidence_gets_a_key_and_keeps_all_else(
+    settings: Settings, tmp_path: Path, identity_path: Path
+) -> None:
+    made = ensure(settings, tmp_path, living=False)
+    payload = json.loads(opened_by_hand(settings, tmp_path, identity_path))
+    del payload["evidence_key"]
+    recipients = [pyrage.x25519.Recipient.from_str(text) for text in made.recipients]
+    secrets_file(settings, tmp_path).write_bytes(pyrage.encrypt(json.dumps(payload).encode(), recipients))
+    old = open_secrets(settings, tmp_path)
+    assert old == replace(made, evidence_key="")
+    assert "" not in old.values()
+    grown = ensure(settings, tmp_path, living=True)
+    assert replace(grown, evidence_key=made.evidence_key) == made
+    assert grown.evidence_key.startswith("-----BEGIN PRIVATE KEY-----")
+    assert open_secrets(settings, tmp_path) == ensure(settings, tmp_path, living=True) == grown
 
 
 def test_a_missing_file_of_a_living_stack_is_refused(settings: Settings, tmp_path: Path) -> None:
