@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from infra.settings import Site
 from runbooks.adapters import pgbackrest, postgres
 from runbooks.adapters.pgbackrest import Audit, Backup
 from runbooks.core.errors import Exit, SeparuhError
+from runbooks.core.gather import Silence, gather
 from runbooks.core.host import Estate
 from runbooks.core.session import open_stack
 from runbooks.parts.repositories import inventory, segments, workplace
@@ -34,29 +36,20 @@ def list_backups(stack: str, as_json: bool = False) -> Exit:
 
 
 def verify_backups(stack: str) -> Exit:
-    """Read and check every file of both repositories, and look for segments that are not there.
+    """Read and check every file of both repositories at once, and look for segments that are not there.
 
     DEGRADED, with each fault by name, where anything is wrong. pgBackRest's own check does not see a missing segment.
     """
     settings, secrets = open_stack(stack)
     console, sound = Console(), True
     with Estate(settings, secrets) as estate:
-        for site in settings.sites:
-            try:
-                audit, gaps = audited(estate, site)
-            except SeparuhError as error:
-                console.print(f"{site.name}: cannot be verified: {error}", markup=False, highlight=False)
-                sound = False
-                continue
-            faults = [*audit.faults, *(f"segment {name} is missing" for name in gaps)]
-            console.print(
-                f"{site.name}: {len(audit.backups)} backups, {audit.wal_valid} of {audit.wal_checked} segments valid, "
-                + ("no gap" if not gaps else f"{len(gaps)} missing"),
-                highlight=False,
-            )
-            for fault in faults:
-                console.print(f"    {fault}", markup=False, highlight=False)
-            sound = sound and not faults
+        found = gather({site: partial(audited, estate, site) for site in settings.sites}, LONGEST)
+    for site, answer in found.items():
+        if isinstance(answer, Silence):
+            console.print(f"{site.name}: cannot be verified: {answer.why}", markup=False, highlight=False)
+            sound = False
+        else:
+            sound = _show_audit(console, site, *answer) and sound
     if not sound:
         console.print(
             "not sound: make a new full backup there (./inv backup --kind full), then find out what removed it"
@@ -69,6 +62,19 @@ def audited(estate: Estate, site: Site) -> tuple[Audit, list[str]]:
     settings = estate.settings
     question = pgbackrest.verify(settings.cluster, settings.repository(site), LONGEST)
     return workplace(estate).ask(question), postgres.missing(segments(estate, site))
+
+
+def _show_audit(console: Console, site: Site, audit: Audit, gaps: list[str]) -> bool:
+    """Print what was found in one repository, and say whether it is sound."""
+    faults = [*audit.faults, *(f"segment {name} is missing" for name in gaps)]
+    console.print(
+        f"{site.name}: {len(audit.backups)} backups, {audit.wal_valid} of {audit.wal_checked} segments valid, "
+        + ("no gap" if not gaps else f"{len(gaps)} missing"),
+        highlight=False,
+    )
+    for fault in faults:
+        console.print(f"    {fault}", markup=False, highlight=False)
+    return not faults
 
 
 def _held(estate: Estate) -> tuple[list[tuple[Site, Backup]], dict[str, str]]:
