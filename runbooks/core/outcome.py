@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from rich.console import Console
 from infra.settings import SettingsError
 from runbooks.core.errors import Exit, SeparuhError
 from runbooks.core.signals import Interrupted
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def end(verb: Callable[[], int | None], debug: bool) -> NoReturn:
@@ -30,9 +33,14 @@ def _code(verb: Callable[[], int | None], debug: bool) -> int:
     except Interrupted as error:
         code, said = Exit.NOT_READY, f"{error} before anything was changed"
     except Exception as error:
-        code = Exit.USAGE
-        said = f"internal error: {type(error).__name__}: {error}. With --debug it says where; please report it"
+        code, said = Exit.USAGE, _unexpected(error)
     if debug:
         errors.print_exception()
     errors.print(said, markup=False, highlight=False, soft_wrap=True, style="red")
     return code
+
+
+def _unexpected(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return f"this machine's disk takes no more: {error}. Make room there, then run it again"
+    return f"internal error: {type(error).__name__}: {error}. With --debug it says where; please report it"
