@@ -196,6 +196,36 @@ def secrets_wrap(c: Context, stack: str = "", debug: bool = False) -> None:
     call("secrets.wrap", debug, stack=stack)
 
 
+@task(
+    name="verify",
+    positional=["file"],
+    help={
+        "file": "the evidence: a .json or .html with its .sig beside it",
+        "key": "the public key (PEM) that you were given; else evidence.pub beside the file",
+        "debug": "show tracebacks",
+    },
+)
+def evidence_verify(c: Context, file: str, key: str = "", debug: bool = False) -> None:
+    """Check that evidence is as it was signed, as an auditor does: no stack and no secrets are needed.
+
+    Exit 0 unchanged, 6 not what was signed, 3 a file is missing. What it says may still be that a restore failed.
+
+    Example: inv evidence.verify 20261122T131403Z-restore-drill-1a2b3c.json --key separuh-prod.pub
+    """
+    del c
+    call("evidence.verify", debug, file=file, key=key)
+
+
+@task(name="key", help=STACK)
+def evidence_key(c: Context, stack: str = "", debug: bool = False) -> None:
+    """Print the public key that checks the stack's evidence, to give to an auditor.
+
+    Example: inv evidence.key --stack prod > separuh-prod.pub
+    """
+    del c
+    call("evidence.show_key", debug, stack=stack)
+
+
 @task(help={"quick": "no engine, under a minute", "all": "the long repetitions too", "k": "only tests that match this"})
 def test(c: Context, quick: bool = False, all: bool = False, k: str = "") -> None:  # noqa: A002 - the option's name
     """Run the tests; the drills start a stack of their own, `test`.
@@ -232,5 +262,6 @@ for name, verbs in {
     "runs": (runs, runs_show),
     "hosts": (hosts_up, hosts_down),
     "secrets": (secrets_wrap,),
+    "evidence": (evidence_verify, evidence_key),
 }.items():
     ns.add_collection(Collection(name, *verbs))
