@@ -121,47 +121,6 @@ def verify(stanza: str, repository: int, within: float) -> Command[Audit]:
     return Command(argv=argv, parse=_audit, within=within)
 
 
-# The brackets keep the search from finding itself. `timeout` above pgBackRest carries the same words, and is found too.
-_FIND = r"""
-of_run() {
-  for file in $(grep -slza -e "^--annotation=ru[n]=$1\$" /proc/[0-9]*/cmdline); do
-    grep -sqza -e "^--rep[o]=$2\$" "$file" && echo "$file" | cut -d/ -f3
-  done
-}
-"""
-
-# A pgBackRest killed outright leaves workers that hold its lock for half a minute; the lock file names their parent.
-_END = (
-    _FIND
-    + r"""
-workers() {
-  execution=$(grep -so '"execId":"[^"]*"' "/tmp/pgbackrest/$3-backup-$2.lock" | cut -d'"' -f4)
-  [ -n "$execution" ] && ! [ -d "/proc/${execution%%-*}" ] || return 0
-  grep -slza -e "^--exec-i[d]=$execution\$" /proc/[0-9]*/cmdline | cut -d/ -f3
-}
-all() { of_run "$@"; workers "$@"; }
-each() { for process in $(all "$@"); do kill "$signal" "$process" 2>/dev/null; done; }
-signal=-TERM; each "$@"
-turn=0
-while [ -n "$(all "$@")" ] && [ $turn -lt 60 ]; do turn=$((turn + 1)); sleep 0.5; each "$@"; done
-signal=-KILL; each "$@"
-[ -z "$(all "$@")" ] || sleep 1
-[ -z "$(all "$@")" ]
-"""
-)
-
-
-def running(repository: int, run: str) -> Command[bool]:
-    """Ask whether a backup that `run` started for the repository still runs in this container."""
-    return Command(argv=("sh", "-c", f'{_FIND}of_run "$@"', "sh", run, str(repository)), parse=bool, within=10)
-
-
-def await_end(repository: int, run: str, within: float) -> Command[str]:
-    """Wait until the backup that `run` started for the repository has ended by itself, at most `within` seconds."""
-    script = f'{_FIND}while [ -n "$(of_run "$@")" ]; do sleep 1; done'
-    return Command(argv=("sh", "-c", script, "sh", run, str(repository)), within=within)
-
-
 def manifest(stanza: str, label: str) -> str:
     """Return the key of a backup's manifest in its bucket: what no restore can do without."""
     return f"{PATH}/backup/{stanza}/{label}/backup.manifest"
@@ -176,15 +135,6 @@ def segment(key: str) -> str:
     """Return the name of the segment that an archived object holds, "" for a timeline's history and the like."""
     found = _SEGMENT.search(key)
     return found[1] if found else ""
-
-
-def end(stanza: str, repository: int, run: str) -> Command[str]:
-    """End the backup that `run` started for the repository, and wait until it is gone; none running is no error.
-
-    What it had copied stays unlisted in the repository: pgBackRest's next backup takes up a full one where it stopped
-    and removes one of another kind.
-    """
-    return Command(argv=("sh", "-c", _END, "sh", run, str(repository), stanza), within=60)
 
 
 def _pgbackrest(stanza: str, repository: int | None = None) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infra.settings import Site
-from runbooks.adapters import patroni, pgbackrest, postgres
+from runbooks.adapters import patroni, pgbackrest, postgres, processes
 from runbooks.core.errors import CommandFailed, NotVerified
 from runbooks.core.host import Host
 from runbooks.core.leader import leader
@@ -54,9 +54,9 @@ def _adopted(run: Run, site: Site) -> bool:
     for place in run.settings.sites:
         host = run.estate.member(place, "backup")
         try:
-            if host.ask(pgbackrest.running(repository, run.id)):
+            if host.ask(processes.running(repository, run.id)):
                 run.estate.console.print(f"{host.name}: waiting for the backup to {site.name} that still runs there")
-                host.ask(pgbackrest.await_end(repository, run.id, LONGEST))
+                host.ask(processes.await_end(repository, run.id, LONGEST))
         except CommandFailed:
             continue  # a container that does not answer runs nothing for us
     return site in made_by(run, [site])
@@ -102,7 +102,7 @@ def end_backups(run: Run) -> None:
         host = run.estate.member(place, "backup")
         for site in run.settings.sites:
             try:
-                host.do(pgbackrest.end(run.settings.cluster, run.settings.repository(site), run.id))
+                host.do(processes.end(run.settings.cluster, run.settings.repository(site), run.id))
             except CommandFailed as failure:
                 if "is not running" not in failure.stderr:  # a stopped container runs nothing
                     raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from datetime import UTC, datetime
 
 import pytest
@@ -115,19 +114,3 @@ def test_audit_is_sound_without_faults_only() -> None:
 def test_segment_of_a_key(key: str, name: str) -> None:
     """Histories and info files are no segments."""
     assert pgbackrest.segment(key) == name
-
-
-def test_searches_find_the_run_they_name_and_not_themselves() -> None:
-    """A process with the same words in its arguments is found, for its own repository alone, and ended."""
-    with subprocess.Popen(["sh", "-c", "sleep 60; :", "sh", "--annotation=run=t1", "--repo=1"]) as carrier:
-        assert _says(pgbackrest.running(1, "t1"))
-        assert not _says(pgbackrest.running(2, "t1"))
-        assert not _says(pgbackrest.running(1, "t"))
-        subprocess.run(pgbackrest.end("credit", 1, "t1").argv, check=True, timeout=30)
-        assert carrier.wait(timeout=5) != 0
-    subprocess.run(pgbackrest.end("credit", 1, "t1").argv, check=True, timeout=30)
-
-
-def _says(question: Command[bool]) -> bool:
-    answer = subprocess.run(question.argv, check=False, capture_output=True, text=True, timeout=10)
-    return question.parse(answer.stdout)
