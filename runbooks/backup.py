@@ -15,7 +15,7 @@ from runbooks.core.run import Run, Runbook, Step
 from runbooks.core.session import open_stack
 from runbooks.parts import lock, mirror
 from runbooks.parts.copies import list_backups, verify_backups
-from runbooks.parts.copying import back_up, end_backups
+from runbooks.parts.copying import await_expiry, back_up, end_backups
 from runbooks.parts.repositories import (
     at_once,
     chosen,
@@ -203,6 +203,8 @@ def prove_lock(run: Run) -> None:
 def expire(run: Run) -> None:
     """Let pgBackRest drop what is past its retention; the lock keeps the versions for as long as it holds."""
     host, settings = workplace(run.estate), run.settings
+    if run.resumed:
+        everywhere(run, lambda site: await_expiry(run, site))
     everywhere(run, lambda site: host.do(pgbackrest.expire(settings.cluster, settings.repository(site))))
 
 

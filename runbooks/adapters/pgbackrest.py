@@ -17,8 +17,9 @@ CONFIG = "/config/pgbackrest.conf"
 PATH = "pgbackrest"
 ANNOTATION = "run"
 
-# Exit codes, as its errors are numbered: nobody leads, or the server is on a timeline that its control file
-# does not know yet. Both are the first moments after a promotion.
+# Exit codes, as its errors are numbered: another holds the repository's lock in this container; nobody leads, or the
+# server is on a timeline that its control file does not know yet. The last two are the first moments after a promotion.
+LOCK_HELD = 50
 NO_PRIMARY = 56
 OTHER_TIMELINE = 58
 READABLE = (0, 2)  # statuses of a repository: whole, and without a backup yet

@@ -6,11 +6,13 @@ from runbooks.core.command import Command
 
 # The brackets keep the search from finding itself. `timeout` above pgBackRest carries the same words, and is found too.
 _FIND = r"""
-of_run() {
-  for file in $(grep -slza -e "^--annotation=ru[n]=$1\$" /proc/[0-9]*/cmdline); do
-    grep -sqza -e "^--rep[o]=$2\$" "$file" && echo "$file" | cut -d/ -f3
+carrying() {
+  for file in $(grep -slza -e "$1" /proc/[0-9]*/cmdline); do
+    if grep -sqza -e "^--rep[o]=$2\$" "$file"; then echo "$file" | cut -d/ -f3; fi
   done
 }
+of_run() { carrying "^--annotation=ru[n]=$1\$" "$2"; }
+expiring() { carrying '^expir[e]$' "$1"; }
 """
 
 # A pgBackRest killed outright leaves workers that hold its lock for half a minute; the lock file names their parent.
@@ -43,6 +45,12 @@ def await_end(repository: int, run: str, within: float) -> Command[str]:
     """Wait until the backup that `run` started for the repository has ended by itself, at most `within` seconds."""
     script = f'{_FIND}while [ -n "$(of_run "$@")" ]; do sleep 1; done'
     return Command(argv=("sh", "-c", script, "sh", run, str(repository)), within=within)
+
+
+def await_expiry(repository: int, within: float) -> Command[str]:
+    """Wait until nothing expires in the repository from this container, at most `within` seconds; whoever began it."""
+    script = f'{_FIND}while [ -n "$(expiring "$@")" ]; do sleep 1; done'
+    return Command(argv=("sh", "-c", script, "sh", str(repository)), within=within)
 
 
 def end(stanza: str, repository: int, run: str) -> Command[str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from infra.settings import Site
 from runbooks.adapters import patroni, pgbackrest, postgres, processes
+from runbooks.core.command import Command
 from runbooks.core.errors import CommandFailed, NotVerified
 from runbooks.core.host import Host
 from runbooks.core.leader import leader
@@ -11,6 +14,8 @@ from runbooks.core.perform import wait_until_holds
 from runbooks.core.run import Run, Step
 from runbooks.parts.repositories import at_once, chosen, cluster, made_by, workplace
 
+NO_CONTAINER = ("is not running", "No such container")  # where none is, nothing runs
+EXPIRING = 900.0  # seconds
 LONGEST = 12 * 3600.0  # seconds that a backup may take before it counts as stuck
 
 
@@ -36,14 +41,21 @@ def back_up(run: Run) -> None:
 def _back_up_to(run: Run, site: Site, host: Host) -> None:
     """Back up to one repository; wait for what a dead runner left running, and begin again once if the leader moved."""
     repository, stanza = run.settings.repository(site), run.settings.cluster
-    if run.resumed and _adopted(run, site):
-        return
+    if run.resumed:
+        if _adopted(run, site):
+            return
+        host.do(_ending(run, site))  # workers that outlived their pgBackRest hold its lock
     command = pgbackrest.backup(stanza, repository, run.recall("kinds", {})[site.name], run.id, LONGEST)
     try:
         host.do(command)
     except CommandFailed as failure:
         if not _leader_moved(run, failure):
             raise
+        run.estate.console.print(
+            f"{site.name}: the leader moved, and pgBackRest ended with [{failure.code:03}]: beginning again",
+            markup=False,
+            highlight=False,
+        )
         _settle_leader(run)
         workplace(run.estate).do(command)
 
@@ -55,7 +67,8 @@ def _adopted(run: Run, site: Site) -> bool:
         host = run.estate.member(place, "backup")
         try:
             if host.ask(processes.running(repository, run.id)):
-                run.estate.console.print(f"{host.name}: waiting for the backup to {site.name} that still runs there")
+                said = f"{host.name}: waiting for the backup to {site.name} that still runs there"
+                run.estate.console.print(said, markup=False, highlight=False)
                 host.ask(processes.await_end(repository, run.id, LONGEST))
         except CommandFailed:
             continue  # a container that does not answer runs nothing for us
@@ -92,6 +105,8 @@ def _explained(site: Site, failure: BaseException) -> str:
         hint = "a disk is full: enlarge it, or let ./inv backup expire more with a lower separuh:backup.retention_days"
     elif "403" in said:
         hint = "the store refuses the backup's key: compare the stack's secrets with the store's own"
+    elif failure.code == pgbackrest.LOCK_HELD:
+        hint = "another pgBackRest, which no runbook began, works there: wait until it ends, then ./inv backup again"
     ended = "did not end in time" if failure.code is None else f"pgBackRest ended with [{failure.code:03}]"
     return f"{site.name}: no backup there: {ended}: {said}\n{hint}"
 
@@ -102,7 +117,18 @@ def end_backups(run: Run) -> None:
         host = run.estate.member(place, "backup")
         for site in run.settings.sites:
             try:
-                host.do(processes.end(run.settings.cluster, run.settings.repository(site), run.id))
+                host.do(_ending(run, site))
             except CommandFailed as failure:
-                if "is not running" not in failure.stderr:  # a stopped container runs nothing
+                if not any(said in failure.stderr for said in NO_CONTAINER):
                     raise
+
+
+def _ending(run: Run, site: Site) -> Command[str]:
+    return processes.end(run.settings.cluster, run.settings.repository(site), run.id)
+
+
+def await_expiry(run: Run, site: Site) -> None:
+    """Wait for what a dead runner left expiring, wherever it runs: it holds the repository's lock there."""
+    for place in run.settings.sites:
+        with contextlib.suppress(CommandFailed):  # a container that does not answer runs nothing for us
+            run.estate.member(place, "backup").ask(processes.await_expiry(run.settings.repository(site), EXPIRING))
