@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runbooks.adapters import pgbackrest
+from runbooks.adapters import pgbackrest, processes
+from runbooks.backup import expire
 from runbooks.core.command import Command, Query, T
 from runbooks.core.errors import CommandFailed, NotVerified
 from runbooks.core.run import Run
-from runbooks.parts.copying import back_up, end_backups
+from runbooks.parts.copying import EXPIRING, back_up, end_backups
 from tests.runbooks.fake import FakeMember, World
 
 AFTER_PROMOTION = (pgbackrest.NO_PRIMARY, pgbackrest.OTHER_TIMELINE)
@@ -40,16 +41,21 @@ class Meeting(FakeMember):
     world: Met
 
     def ask(self, question: Command[T] | Query[T]) -> T:
-        if isinstance(question, Command) and question.argv[0] == "sh":
-            site = SITES[int(question.argv[-1]) - 1]
-            return question.parse("123" if site in self.world.left and self.name.endswith("two-backup-1") else "")
-        return super().ask(question)
+        if isinstance(question, Query) or question.argv[0] != "sh":
+            return super().ask(question)
+        site = SITES[int(question.argv[-1]) - 1]
+        if question.argv == processes.await_expiry(SITES.index(site) + 1, EXPIRING).argv:
+            self.world.happened.append(f"{self.name} waited for {site}")
+            return question.parse("")
+        return question.parse("123" if site in self.world.left and self.name.endswith("two-backup-1") else "")
 
-    def do(self, command: Command[Any]) -> None:
+    def do(self, command: Command[Any], feed: Iterable[bytes] = ()) -> None:
         if command.argv[-1] == "CHECKPOINT":
             self.world.happened.append("checkpoint")
         elif command.argv[0] == "sh":
             self.world.happened.append(f"ended {SITES[int(command.argv[-2]) - 1]}")
+        elif command.argv[-1] == "expire":
+            self.world.happened.append("expired")
         elif command.argv[-1] == "backup":
             site = SITES[int(command.argv[command.argv.index("--stanza=credit") + 1][-1]) - 1]
             code = self.world.codes[site].pop(0)
@@ -71,7 +77,7 @@ def test_after_a_promotion_it_begins_again_and_only_once(codes: dict[str, list[i
     world = Met({site: list(row) for site, row in codes.items()})
     run = run_in(world)
     tried = {site: row[: 2 if row[0] in AFTER_PROMOTION else 1] for site, row in codes.items()}
-    whole = [site for site, row in tried.items() if row[-1] == 0]
+    whole = [site for site in SITES if tried[site][-1] == 0]
     if whole:
         back_up(run)
         assert run.recall("sites") == whole
@@ -114,6 +120,16 @@ def test_what_a_dead_runner_left_is_waited_for_and_only_what_came_to_nothing_is_
     assert world.happened == ["ended two", "two 0"]
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_what_a_dead_runner_left_expiring_is_waited_for_in_each_container(resumed: bool) -> None:
+    """Its lock would refuse another."""
+    world = Met({})
+    expire(run_in(world, resumed=resumed))
+    waited = [f"unit-{site}-backup-1 waited for {of}" for site in SITES for of in SITES]
+    assert sorted(world.happened[:-2]) == (waited if resumed else [])
+    assert world.happened[-2:] == ["expired"] * 2
+
+
 @pytest.mark.parametrize("said", ["Error response from daemon: No such container: x", "container x is not running"])
 def test_where_no_container_runs_there_is_nothing_to_end(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeMember, "do", failing(said))
@@ -126,10 +142,10 @@ def test_what_an_engine_that_does_not_answer_may_still_run_is_not_called_ended(m
         end_backups(run_in(World()))
 
 
-def failing(said: str) -> Callable[[FakeMember, Command[Any]], None]:
+def failing(said: str) -> Callable[..., None]:
     """Return a `do` that fails with these words."""
 
-    def do(member: FakeMember, command: Command[Any]) -> None:
+    def do(member: FakeMember, command: Command[Any], feed: Iterable[bytes] = ()) -> None:
         raise CommandFailed(command.argv, member.name, 1, said)
 
     return do
