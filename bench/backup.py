@@ -77,10 +77,13 @@ def main() -> None:
                     print(f"round {turn + 1}: {each.way.name}: {sum(each.seconds[-1].values()):.1f} s", flush=True)
             ways.clear()
             stores = [estate.store(site) for site in settings.sites]
-            Ledger(ROOT, settings.stack, stores).append(baseline(taken[0], settings.stack, size))
+            ledger = Ledger(ROOT, settings.stack, stores)
+            ours = [record for record in ledger.all() if record.runbook == "backup" and not record.baseline]
+            ledger.append(baseline(taken[0], settings.stack, size))
     finally:
         shutil.rmtree(folder)
-    (ROOT / "docs" / "bench-backup.md").write_text(table(taken, size, asked.rounds))
+    page = table(taken, size, asked.rounds) + overhead(taken[1], taken[2], ours[-asked.rounds :])
+    (ROOT / "docs" / "bench-backup.md").write_text(page)
 
 
 def take(estate: Estate, taken: Taken) -> None:
@@ -152,6 +155,36 @@ def table(taken: list[Taken], size: int, rounds: int) -> str:
             "",
         )
     )
+
+
+def overhead(ours: Taken, hand: Taken, records: list[Record]) -> str:
+    """Return where our own time goes, step by step, from the ledger's `records` of these very runs."""
+    steps = {step.title: median(_seconds(record, step.title) for record in records) for step in records[0].steps}
+    copied = median(_copying(record) for record in records)
+    rows = [f"| {title} | {seconds:.1f} |" for title, seconds in steps.items()]
+    rest = ours.total - median(record.seconds for record in records)
+    return "\n".join(
+        (
+            "",
+            "## Where the runbook's time goes",
+            "",
+            "| | s |",
+            "| --- | --- |",
+            f"| Starting up, the lease, the prechecks and the record | {rest:.1f} |",
+            *rows,
+            f"| of all this pgBackRest itself, the longer of the two at once | {copied:.0f} |",
+            f"| the two pgBackRest by hand, one after the other | {hand.total:.1f} |",
+            "",
+        )
+    )
+
+
+def _seconds(record: Record, title: str) -> float:
+    return sum(step.seconds for step in record.steps if step.title == title)
+
+
+def _copying(record: Record) -> float:
+    return max(float(each["seconds"]) for each in record.figures["repositories"].values())
 
 
 def _megabytes(count: float) -> str:
