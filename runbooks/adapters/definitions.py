@@ -79,9 +79,12 @@ SELECT 'schema', format('type %s', t.oid::regtype),
   FROM pg_type AS t JOIN ours ON ours.oid = t.typnamespace WHERE t.typtype IN ('d', 'e', 'r')
 """
 
-OURS = """
+# A definition may be longer than a field of psql's answer may be; its digest tells as well that it is another one.
+SHORT = """
 WITH ours AS (SELECT oid FROM pg_namespace
                WHERE nspname NOT IN ('pg_catalog', 'information_schema') AND nspname !~ '^pg_(toast|temp)')
+SELECT part, name, CASE WHEN length(text) > 1000 THEN left(text, 900) || '... with md5 ' || md5(text) ELSE text END
+  FROM ({definitions}) AS found (part, name, text);
 """
 
 # Of a salted password's verifier a digest gives nothing away; one of any other kind could be guessed from it.
@@ -128,7 +131,8 @@ SELECT 'settings', name, setting || coalesce(unit, '') FROM pg_settings
 
 def of_database(database: str) -> Query[Definitions]:
     """Ask for a database's extensions, and its schema: relations, columns, indexes, constraints, functions, types."""
-    return Query(sql=exact(f"{OURS}{OF_DATABASE};", WITHIN), parse=_definitions, database=database, within=WITHIN)
+    sql = exact(SHORT.format(definitions=OF_DATABASE), WITHIN)
+    return Query(sql=sql, parse=_definitions, database=database, within=WITHIN)
 
 
 def of_cluster() -> Query[Definitions]:

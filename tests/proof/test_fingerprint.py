@@ -32,6 +32,10 @@ INSERT INTO audit VALUES ('opened'), ('opened'), ('closed');
 CREATE TABLE later (k int PRIMARY KEY);
 CREATE INDEX loan_outstanding ON loan (outstanding);
 CREATE SEQUENCE receipt;
+DO $$ BEGIN
+    EXECUTE format('CREATE FUNCTION long() RETURNS int LANGUAGE plpgsql AS %L',
+                   'BEGIN RETURN 1; END -- ' || repeat('x', 200000));
+END $$;
 GRANT SELECT ON audit TO pg_monitor;
 """
 
@@ -89,6 +93,7 @@ CHANGES = {
     "DROP INDEX loan_outstanding": "CREATE INDEX loan_outstanding ON loan (outstanding)",
     "ALTER TABLE payment ALTER amount DROP NOT NULL": "ALTER TABLE payment ALTER amount SET NOT NULL",
     "CREATE EXTENSION pg_stat_statements": "DROP EXTENSION pg_stat_statements",
+    "ALTER FUNCTION long() RENAME TO longer": "ALTER FUNCTION longer() RENAME TO long",
     "CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN 1": "DROP FUNCTION f",
     "GRANT SELECT ON audit TO credit": "REVOKE SELECT ON audit FROM credit",
     "ALTER ROLE credit CREATEDB": "ALTER ROLE credit NOCREATEDB",
