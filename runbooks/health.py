@@ -35,13 +35,17 @@ class PlaceHealth:
 
 @dataclass
 class Health:
-    """A stack. `known`: a database answered in time. `serving`: a leader takes writes."""
+    """A stack. `known`: a database answered in time. `serving`: a leader takes writes.
+
+    `holder` of the lease: None where `lease_known` and it is free.
+    """
 
     stack: str
     places: list[PlaceHealth]
     known: bool = False
     serving: bool = False
     in_sync: bool = False
+    lease_known: bool = False
     holder: Holder | None = None
     problems: list[str] = field(default_factory=list)
 
@@ -74,13 +78,14 @@ def judge(settings: Settings, answers: Answers, now: datetime | None = None) -> 
         _backup(health, seen, settings, answers["backups", site.name], now or datetime.now(UTC))
     _cluster(health, settings, answers)
     holder = answers["lease", ""]
-    health.holder = None if isinstance(holder, Silence) else holder
+    if not isinstance(holder, Silence):
+        health.lease_known, health.holder = True, holder
     return health
 
 
 def _members(health: Health, seen: PlaceHealth, names: tuple[str, ...], answer: dict[str, Container] | Silence) -> None:
     if isinstance(answer, Silence):
-        health.problems.append(f"{seen.name}: the engine does not answer: {answer.why}")
+        health.problems.append(f"{seen.name}: the engine does not answer: {_reason(answer)}")
         return
     running = [name for name in names if name in answer and answer[name].running]
     seen.members = f"{len(running)} of {len(names)} run"
@@ -89,6 +94,11 @@ def _members(health: Health, seen: PlaceHealth, names: tuple[str, ...], answer: 
             health.problems.append(f"{name} does not run ({answer[name].status if name in answer else 'not there'})")
         elif answer[name].health == "unhealthy":
             health.problems.append(f"{name} is unhealthy")
+
+
+def _reason(silence: Silence) -> str:
+    """Return the last line, which is the program's own; above it stands which command it was."""
+    return silence.why.splitlines()[-1].strip()
 
 
 def _etcd(health: Health, seen: PlaceHealth, answer: Endpoint | Silence) -> None:
@@ -112,7 +122,7 @@ def _archive(health: Health, seen: PlaceHealth, settings: Settings, answer: Arch
 def _store(health: Health, seen: PlaceHealth, answer: object) -> None:
     seen.store = "silent" if isinstance(answer, Silence) else "answers"
     if isinstance(answer, Silence):
-        health.problems.append(f"{seen.name}: the store does not answer: {answer.why.splitlines()[0]}")
+        health.problems.append(f"{seen.name}: the store does not answer: {_reason(answer)}")
 
 
 def _backup(health: Health, seen: PlaceHealth, settings: Settings, answer: Inventory | Silence, now: datetime) -> None:

@@ -125,4 +125,5 @@ def _wait(settings: Settings, secrets: Secrets, only: Collection[str], console: 
 
 def _ready(health: Health, only: Collection[str]) -> bool:
     sites = [place for place in health.places if place.database and (not only or place.name in only)]
-    return health.serving and (bool(only) or health.in_sync) and all(place.store != "silent" for place in sites)
+    stored = all(place.store == "answers" and place.backup != "unknown" for place in sites)
+    return health.serving and (bool(only) or health.in_sync) and stored

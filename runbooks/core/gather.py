@@ -39,5 +39,5 @@ def gather(questions: Mapping[K, Callable[[], Any]], seconds: float) -> dict[K, 
     deadline = time.monotonic() + seconds
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    given_up = Silence(f"no answer within {seconds:g} s")
+    given_up = Silence(f"no answer within {seconds:.1f} s")
     return {key: answers.get(key, given_up) for key in questions}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from infra.settings import Site, container
+from infra.settings import ROOT, Site, container
 from runbooks.adapters.docker import Container
 from runbooks.adapters.etcd import Endpoint
 from runbooks.adapters.patroni import Cluster, Member
@@ -74,6 +76,16 @@ def test_silence_about_anything_degrades(topic: str) -> None:
     assert all(problem.startswith("two: ") for problem in health.problems)
 
 
+def test_of_what_a_silent_engine_left_the_last_line_is_told() -> None:
+    said = answers() | {("members", "two"): Silence("two: docker inspect … did not end in time\n    ssh: timed out")}
+    assert judge(SETTINGS, said, NOW).problems == ["two: the engine does not answer: ssh: timed out"]
+
+
+def test_a_lease_that_nobody_could_be_asked_about_is_not_called_free() -> None:
+    assert judge(SETTINGS, answers(), NOW).lease_known
+    assert not judge(SETTINGS, answers() | {("lease", ""): SILENT}, NOW).lease_known
+
+
 def test_one_silent_database_is_spoken_for_by_the_other() -> None:
     assert judge(SETTINGS, answers() | {("cluster", "one"): SILENT}, NOW).serving
 
@@ -102,3 +114,8 @@ def test_an_old_backup_and_a_stopped_member_are_named() -> None:
 def test_a_question_that_never_ends_is_given_up() -> None:
     found = gather({"quick": lambda: 1, "never": threading.Event().wait}, 0.3)
     assert found == {"quick": 1, "never": Silence("no answer within 0.3 s")}
+
+
+def test_such_a_question_does_not_keep_the_process_from_ending() -> None:
+    asks = "import threading; from runbooks.core.gather import gather; gather({1: threading.Event().wait}, 0.1)"
+    subprocess.run([sys.executable, "-c", asks], cwd=ROOT, check=True, timeout=30)
