@@ -48,7 +48,7 @@ def test_a_chunk_is_described() -> None:
 
 def test_digests_are_read_by_table() -> None:
     """Sums are numeric, may be negative and longer than 64 bits; a table without a row has no chunk."""
-    answer = [("0", "2", "3", "-1", str(MODULUS + 5)), ("0", "0", "1", "7", "8")]
+    answer: list[tuple[str | None, ...]] = [("0", "2", "3", "-1", str(MODULUS + 5)), ("0", "0", "1", "7", "8")]
     assert content.digests([LOAN, AUDIT], 9).parse(answer) == {
         "credit.public.loan": {2: Digest(3, (MODULUS - 1, 5)), 0: Digest(1, (7, 8))},
         AUDIT.name: {},
@@ -77,6 +77,6 @@ def test_names_and_keys_stand_in_literals_unhurt() -> None:
 
 def test_definitions_are_read_by_part() -> None:
     """What has no definition is still there."""
-    answer = [("roles", "a", "login"), ("databases", "credit", None), ("roles", "b", "")]
+    answer: list[tuple[str | None, ...]] = [("roles", "a", "login"), ("databases", "credit", None), ("roles", "b", "")]
     found = definitions.of_cluster().parse(answer)
     assert found == {"roles": {"a": "login", "b": ""}, "databases": {"credit": ""}}
