@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from runbooks.core.errors import LeaseHeld, NotReady
+from runbooks.core.hold import keepers
 from runbooks.core.host import Estate
 from runbooks.core.journal import Head
 from runbooks.core.lease import Lease
-from runbooks.core.quorum import Etcd
+from runbooks.core.quorum import NoQuorum
 from runbooks.core.session import open_stack
 
 
 def lease(stack: str, forget: str) -> None:
-    """Print the lease and the head beside it; `forget` is the id of a dead run whose head is to be dropped."""
+    """Print the lease and the head beside it, as the quorum has them, or without one the stores.
+
+    `forget` is the id of a dead run whose head is to be dropped.
+    """
     settings, secrets = open_stack(stack)
     with Estate(settings, secrets) as estate:
-        held = Lease(Etcd(estate), settings.stack)
-        holder, found = held.holder(), held.read_head()
+        by_quorum, by_stores = (Lease(keeper, settings.stack) for keeper in keepers(estate))
+        try:
+            held, holder = by_quorum, by_quorum.holder()
+        except NoQuorum:
+            held, holder = by_stores, by_stores.holder()
+        found = held.read_head()
         head = Head.parse(found) if found else None
         if forget:
             _forget(held, head, forget, living=holder is not None)

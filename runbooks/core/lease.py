@@ -12,6 +12,7 @@ from runbooks.core.errors import LeaseHeld, SeparuhError, Undone
 from runbooks.core.quorum import Quorum
 
 TTL = 20  # seconds; as long as Patroni's, so that what etcd survives the lease survives
+SLACK = 4  # seconds more that a dead holder's lease may stand: a store counts whole ones
 
 
 @dataclass(frozen=True)
@@ -48,25 +49,38 @@ class Lease:
     def acquire(self, holder: Holder, wait: bool = False) -> None:
         """Take the lease, or raise LeaseHeld; with `wait`, only once a dead holder's would have ended."""
         self._mine = json.dumps(asdict(holder))
-        deadline = time.monotonic() + (self._ttl + 2 if wait else 0)
+        deadline = self._deadline(wait)
         while (lease := self._quorum.claim(self._key, self._mine, self._ttl)) is None:
-            other = self.holder()
-            if other and time.monotonic() >= deadline:
-                raise LeaseHeld(
-                    f"stack {self._stack}: {other.owner} holds the lease since {other.since} for: {other.reason} "
-                    f"(run {other.run}). Wait for it, or end it there. If it is dead its lease ends by itself within "
-                    f"{self._ttl} s"
-                )
-            time.sleep(0.5)
+            self._refuse_at(deadline)
         self._id, self._heard = lease, time.monotonic()
         threading.Thread(target=self._keep_alive, args=(lease,), daemon=True).start()
+
+    def expect_free(self, wait: bool = False) -> None:
+        """Raise LeaseHeld if another has the lease; with `wait`, only once a dead holder's would have ended."""
+        deadline = self._deadline(wait)
+        while self.holder():
+            self._refuse_at(deadline)
+
+    def _deadline(self, wait: bool) -> float:
+        return time.monotonic() + (self._ttl + SLACK if wait else 0)
+
+    def _refuse_at(self, deadline: float) -> None:
+        """Raise LeaseHeld once it is too late, else wait a little."""
+        other = self.holder()
+        if other and time.monotonic() >= deadline:
+            raise LeaseHeld(
+                f"stack {self._stack}: {other.owner} holds the lease since {other.since} for: {other.reason} "
+                f"(run {other.run}). Wait for it, or end it there. If it is dead its lease ends by itself within "
+                f"{self._ttl} s"
+            )
+        time.sleep(0.5)
 
     def check(self) -> None:
         """Raise LeaseLost unless the lease is still this run's."""
         if not self.held:
             raise LeaseLost(
-                f"stack {self._stack}: the lease ran out, because no etcd member confirmed it for {self._ttl} s, or "
-                "somebody ended it. ./inv status shows etcd, ./inv lease who holds it now"
+                f"stack {self._stack}: the lease ran out, because its keepers did not confirm it for {self._ttl} s, "
+                "or somebody ended it. ./inv status shows etcd and the stores, ./inv lease who holds it now"
             )
 
     def regain(self, run_id: str) -> bool:

@@ -10,12 +10,12 @@ from rich.console import Console
 
 from infra.settings import ROOT, Settings
 from runbooks.core.errors import Exit, NotReady
+from runbooks.core.hold import keepers
 from runbooks.core.host import Estate
 from runbooks.core.journal import Head
 from runbooks.core.ledger import Ledger, new_id
 from runbooks.core.origin import commit, now, operator
 from runbooks.core.plan import show
-from runbooks.core.quorum import Etcd
 from runbooks.core.run import Run, Runbook, Step
 from runbooks.core.shift import Shift
 from runbooks.core.signals import interruptible
@@ -45,7 +45,7 @@ def carry_out(
     with interruptible(), Estate(settings, secrets, plan_only=plan, console=console) as estate:
         head = _new_head(runbook, arguments or {})
         ledger = Ledger(ROOT, settings.stack, [estate.store(site) for site in settings.sites])
-        shift = Shift(estate, Etcd(estate), ledger, ROOT)
+        shift = Shift(estate, keepers(estate), ledger, ROOT)
         if plan:
             show(runbook, shift.run(head, planning=True), shift.usual(runbook.name))
             return Exit.DONE

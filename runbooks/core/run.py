@@ -80,8 +80,8 @@ class Step:
 class Runbook:
     """A procedure. `steps` may be made from the run, from nothing but its settings, arguments and notes.
 
-    Prechecks raise NotReady; they run for real while planning. `founding`: may begin before there is a quorum to
-    hold its lease, because it makes one.
+    Prechecks raise NotReady; they run for real while planning. `without_quorum`: made for the day on which there is
+    none, so that its lease may be held by the stores alone.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Runbook:
     steps: tuple[Step, ...] | Callable[[Run], tuple[Step, ...]]
     _: KW_ONLY
     touches_serving: bool = False
-    founding: bool = False
+    without_quorum: bool = False
 
     def table(self, run: Run) -> tuple[Step, ...]:
         """Return the steps of `run`."""

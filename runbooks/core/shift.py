@@ -8,14 +8,15 @@ from pathlib import Path
 
 from runbooks.core import spans
 from runbooks.core.errors import Exit, NotReady, SeparuhError, Undone
+from runbooks.core.hold import hold
 from runbooks.core.host import Estate
 from runbooks.core.journal import Head, Journal, JournalFull
-from runbooks.core.lease import TTL, Holder, Lease
+from runbooks.core.lease import Holder, Lease
 from runbooks.core.ledger import Ledger, Record
 from runbooks.core.origin import change, find_runbook, now
 from runbooks.core.perform import Performance
 from runbooks.core.progress import Progress
-from runbooks.core.quorum import NoQuorum, Quorum
+from runbooks.core.quorum import Quorum
 from runbooks.core.report import usual_seconds
 from runbooks.core.run import Run, Runbook
 from runbooks.core.signals import deaf
@@ -24,10 +25,10 @@ from runbooks.core.signals import deaf
 class Shift:
     """What one call of `carry_out` has open: the estate, the ledger, and the lease once it is held."""
 
-    def __init__(self, estate: Estate, quorum: Quorum, ledger: Ledger, root: Path) -> None:
-        """`root` is the checkout. No lease is held yet."""
-        self._estate, self._quorum, self._ledger, self._root = estate, quorum, ledger, root
-        self._lease: Lease | None = None
+    def __init__(self, estate: Estate, keepers: tuple[Quorum, Quorum], ledger: Ledger, root: Path) -> None:
+        """`keepers` of the lease are the quorum, and the stores; `root` is the checkout. No lease is held yet."""
+        self._estate, self._keepers, self._ledger, self._root = estate, keepers, ledger, root
+        self._lease: Lease
 
     def usual(self, runbook: str) -> Mapping[str, float]:
         """Return the median seconds of each step of `runbook`, from the records on this machine."""
@@ -52,22 +53,18 @@ class Shift:
 
     @contextmanager
     def leased(self, runbook: Runbook, head: Head, wait: bool) -> Iterator[None]:
-        """Hold the stack's lease meanwhile; a founding runbook goes without one where there is no quorum yet."""
-        lease = Lease(self._quorum, self._estate.settings.stack, TTL)
-        try:
-            lease.acquire(Holder(head.id, head.operator, head.started_at, runbook.title), wait)
-            self._lease = lease
-        except NoQuorum:
-            if not runbook.founding:
-                raise
+        """Hold the stack's lease meanwhile."""
+        holder = Holder(head.id, head.operator, head.started_at, runbook.title)
+        stack, needs_none = self._estate.settings.stack, runbook.without_quorum
+        self._lease = hold(stack, self._keepers, holder, wait=wait, without_quorum=needs_none)
         try:
             yield
         finally:
-            lease.release()
+            self._lease.release()
 
     def resume(self) -> Exit:
         """Finish the run whose runner died, or undo it, and say which; raise Undone or Failed as any run does."""
-        found = self._lease.read_head() if self._lease else None
+        found = self._lease.read_head()
         if not found:
             self._say("no dead run: nothing to resume")
             return Exit.DONE
@@ -75,7 +72,7 @@ class Shift:
 
     def settle_dead_run(self) -> None:
         """Resume before a run of our own, which may go on also where the dead one had to be undone."""
-        found = self._lease.read_head() if self._lease else None
+        found = self._lease.read_head()
         if found:
             try:
                 self._finish(Head.parse(found))
@@ -123,7 +120,7 @@ class Shift:
         """Write the run's record, and forget its head unless it must still be finished."""
         record = _record(run, head, outcome)
         missed = self._ledger.append(record)
-        if self._lease and outcome is not Exit.FAILED:
+        if outcome is not Exit.FAILED:
             self._lease.drop_head()
         for line in (*missed, *spans.send(record, run.settings)):
             self._say(line)

@@ -1,21 +1,27 @@
-"""Fixtures of the engine's tests: a run, and a function that takes a table of steps through it."""
+"""Fixtures of the engine's tests: a run, a function that takes a table of steps through it, and stores in memory."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 from rich.console import Console
 
+from infra.settings import Site
+from runbooks.core import store as stores
 from runbooks.core.host import Estate
 from runbooks.core.journal import Head, Journal
 from runbooks.core.lease import Holder, Lease
 from runbooks.core.perform import Performance
 from runbooks.core.progress import Progress
 from runbooks.core.run import Run, Step
+from runbooks.core.store import Store
 from tests.core.fake import SETTINGS, FileQuorum
 
 Perform = Callable[..., Head]
@@ -54,3 +60,23 @@ def perform(tmp_path: Path) -> Perform:
         return head
 
     return take
+
+
+def store_of(site: Site, kind: type[Store]) -> Store:
+    """Return the store of `site` as moto has it."""
+    secrets: Any = SimpleNamespace(ca="", s3=lambda name: SimpleNamespace(access_key="a", secret_key="s" * 8))
+    return kind(site, SETTINGS, secrets, False, None)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def two_stores(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Store]]:
+    """Both sites' stores, each with its bucket, in moto."""
+    monkeypatch.setattr(stores, "endpoint", lambda site: None)
+    monkeypatch.setattr(stores, "REGION", "us-east-1")
+    with mock_aws():
+        made = [store_of(site, Store) for site in SETTINGS.sites]
+        for store in made:
+            boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=store.bucket)
+        yield made
+        for store in made:
+            store.close()

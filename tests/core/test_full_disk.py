@@ -58,7 +58,7 @@ def test_a_run_whose_journal_cannot_be_opened_changes_nothing(tmp_path: Path) ->
     book = Runbook("trial", "Try", (), (Step("touch", lambda run: pytest.fail("begun")),))
     estate = Estate(SETTINGS, None, console=Console(file=io.StringIO()))  # type: ignore[arg-type]
     quorum, ledger = FileQuorum(tmp_path / "quorum"), Ledger(tmp_path, "unit")
-    work, head = Shift(estate, quorum, ledger, tmp_path), new_head()
+    work, head = Shift(estate, (quorum, FileQuorum(tmp_path / "stores")), ledger, tmp_path), new_head()
     with (
         pytest.raises(NotReady, match=r"journal .* cannot be written: .*; nothing was changed"),
         work.leased(book, head, wait=False),

@@ -5,24 +5,19 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import boto3
 import pytest
-from moto import mock_aws
 
-from infra.settings import Site
 from runbooks.core import ledger as ledgers
-from runbooks.core import store as stores
 from runbooks.core.errors import CommandFailed, SeparuhError
 from runbooks.core.ledger import Ledger, Record, StepRecord, new_id
 from runbooks.core.store import Store
-from tests.core.fake import SETTINGS
+from tests.core.conftest import store_of
 
 STEP = StepRecord("Take it", "implement", 2.5, "done")
 RECORD = Record(
@@ -46,25 +41,6 @@ class Broken(Store):
 
     def _send(self, request: Any) -> Any:
         raise CommandFailed((request.operation,), self.name, None, "connection refused")
-
-
-@pytest.fixture
-def two_stores(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Store]]:
-    """Both sites' stores, each with its bucket, in moto."""
-    monkeypatch.setattr(stores, "endpoint", lambda site: None)
-    monkeypatch.setattr(stores, "REGION", "us-east-1")
-    with mock_aws():
-        made = [_store(site, Store) for site in SETTINGS.sites]
-        for store in made:
-            boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=store.bucket)
-        yield made
-        for store in made:
-            store.close()
-
-
-def _store(site: Site, kind: type[Store]) -> Store:
-    secrets: Any = SimpleNamespace(ca="", s3=lambda name: SimpleNamespace(access_key="a", secret_key="s" * 8))
-    return kind(site, SETTINGS, secrets, False, None)  # type: ignore[arg-type]
 
 
 def test_a_record_survives_as_it_was_written(tmp_path: Path) -> None:
@@ -93,7 +69,7 @@ def test_two_machines_know_each_others_runs(tmp_path: Path, two_stores: list[Sto
 
 def test_what_a_store_missed_is_pushed_by_the_next_run(tmp_path: Path, two_stores: list[Store]) -> None:
     first, second = two_stores
-    down = _store(second.site, Broken)
+    down = store_of(second.site, Broken)
     missed = Ledger(tmp_path, "unit", [first, down]).append(RECORD)
     assert missed == ["ledger not copied to unit-two-store: connection refused"]
     Ledger(tmp_path, "unit", two_stores).append(replace(RECORD, id="20260102T000000Z-backup-bbbbbb"))

@@ -168,7 +168,8 @@ def test_every_run_that_ends_is_sent_its_steps_one_after_the_other(tmp_path: Pat
     book = Runbook("trial", "Try", (), (Step("sleep", lambda run: time.sleep(0.2)), Step("break", fail)))
     settings = replace(SETTINGS, otlp_endpoint=collector.url)
     estate = Estate(settings, None, console=Console(file=io.StringIO()))  # type: ignore[arg-type]
-    shift, head = Shift(estate, FileQuorum(tmp_path / "quorum"), Ledger(tmp_path, "unit"), tmp_path), new_head()
+    keepers = FileQuorum(tmp_path / "quorum"), FileQuorum(tmp_path / "stores")
+    shift, head = Shift(estate, keepers, Ledger(tmp_path, "unit"), tmp_path), new_head()
     with pytest.raises(Undone), shift.leased(book, head, wait=False):
         shift.begin(book, head)
     root, slept, broke = collector.spans

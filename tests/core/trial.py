@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from runbooks.core import origin, shift
+from runbooks.core import hold, origin, shift
 from runbooks.core.errors import Exit
 from runbooks.core.host import Estate
 from runbooks.core.ledger import Ledger
@@ -53,9 +53,10 @@ def main(folder: Path, resume: bool) -> None:
     """Carry the runbook out as `carry_out` does, with a quorum in a file."""
     book = runbook(folder)
     shift.find_runbook = lambda name: book  # type: ignore[attr-defined]
-    shift.TTL = TTL  # type: ignore[attr-defined]
+    hold.TTL = TTL  # type: ignore[attr-defined]
     estate = Estate(SETTINGS, None, console=Console(file=io.StringIO()))  # type: ignore[arg-type]
-    work = shift.Shift(estate, FileQuorum(folder / "quorum"), Ledger(folder, "unit"), folder)
+    keepers = FileQuorum(folder / "quorum"), FileQuorum(folder / "stores")
+    work = shift.Shift(estate, keepers, Ledger(folder, "unit"), folder)
     head = new_head(f"run-{origin.now()}")
     with work.leased(book, head, wait=True):
         assert (work.resume() if resume else work.begin(book, head)) is Exit.DONE
