@@ -15,6 +15,8 @@ import yaml
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from infra.settings_rules import problems
+
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "separuh:"
 STRICT = ConfigDict(extra="forbid")
@@ -118,18 +120,18 @@ class Member:
     cpu_shares: int
 
 
-def _members() -> dict[str, Member]:
-    """Payment path and quorum high, stores and backups low (measured: facts on a loaded two-core host)."""
-    return {
-        "etcd": Member(memory=256 * MiB, cpu_shares=2048),
-        "db": Member(memory=2048 * MiB, cpu_shares=1024),
-        "pooler": Member(memory=128 * MiB, cpu_shares=1024),
-        "route": Member(memory=128 * MiB, cpu_shares=1024),
-        "gateway": Member(memory=128 * MiB, cpu_shares=1024),
-        "api": Member(memory=256 * MiB, cpu_shares=1024),
-        "backup": Member(memory=1024 * MiB, cpu_shares=64),
-        "store": Member(memory=1536 * MiB, cpu_shares=64),
-    }
+# Payment path and quorum high, stores and backups low (measured: facts on a loaded two-core host).
+MEMBERS = {
+    "etcd": Member(memory=256 * MiB, cpu_shares=2048),
+    "db": Member(memory=2048 * MiB, cpu_shares=1024),
+    "pooler": Member(memory=128 * MiB, cpu_shares=1024),
+    "route": Member(memory=128 * MiB, cpu_shares=1024),
+    "gateway": Member(memory=128 * MiB, cpu_shares=1024),
+    "api": Member(memory=256 * MiB, cpu_shares=1024),
+    "backup": Member(memory=1024 * MiB, cpu_shares=64),
+    "store": Member(memory=1536 * MiB, cpu_shares=64),
+}
+Role = Annotated[str, Field(pattern=f"^({'|'.join(MEMBERS)})$")]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -145,7 +147,7 @@ class Settings:
     ssh: Ssh = field(default_factory=Ssh)
     database: Database = field(default_factory=Database)
     backup: Backup = field(default_factory=Backup)
-    members: dict[str, Member] = field(default_factory=dict)
+    members: dict[Role, Member] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
     api_image: str = ""
     otlp_endpoint: Annotated[str, Field(pattern=r"^(https?://[^\s@]+)?$")] = ""  # takes spans; empty: none are sent
@@ -171,7 +173,7 @@ class Settings:
 
     def member(self, role: str) -> Member:
         """Return the limits of `role`: the stack's own, else the product's."""
-        return self.members.get(role) or _members()[role]
+        return self.members.get(role) or MEMBERS[role]
 
     def repository(self, site: Site) -> int:
         """Return pgBackRest's number of the repository in `site`'s store, from 1."""
@@ -233,28 +235,6 @@ def load(stack: str, root: Path = ROOT) -> Settings:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise SettingsError(f"{path.name}: {PREFIX}{where}: {first['msg']}") from error
-    _check(settings, path.name)
+    if wrong := "; ".join(problems(settings)):
+        raise SettingsError(f"{path.name}: {wrong}")
     return settings
-
-
-def _check(settings: Settings, file: str) -> None:
-    """Refuse what no single field can show to be wrong."""
-    names = [place.name for place in settings.places]
-    engines = {place.engine for place in settings.places}
-    backup = settings.backup
-    problems = {
-        "two places have the same name": len(set(names)) < len(names),
-        "places must all share one engine or have one each: a witness on a site's engine falls with it": len(engines)
-        not in (1, len(names)),
-        "production needs three engines: one engine is one place": settings.production and len(engines) == 1,
-        "places on engines of their own need publish.address, the address at which the others reach them": len(engines)
-        > 1
-        and any(place.publish.address.startswith("127.") for place in settings.places),
-        "backup.lock_days must be at least retention_days + full_every_days: a full is kept until the next one is "
-        "past its retention, and must not lose its lock before": backup.lock_days
-        < backup.retention_days + backup.full_every_days,
-        f"members has an unknown role; known: {', '.join(_members())}": not set(settings.members) <= set(_members()),
-    }
-    for problem, found in problems.items():
-        if found:
-            raise SettingsError(f"{file}: {problem}")

@@ -67,7 +67,7 @@ def test_a_stack_name_is_never_a_path(stack: str, tmp_path: Path) -> None:
         ({"witness": {**WITNESS, "publish": {"address": "bdg.example"}}}, r"separuh:witness\.publish\.address"),
         ({"database": {"ttl_seconds": 5}}, "separuh:database.ttl_seconds"),
         ({"otlp_endpoint": "https://user:password@traces"}, "separuh:otlp_endpoint"),
-        ({"members": {"cache": {"memory": 1, "cpu_shares": 1}}}, "unknown role"),
+        ({"members": {"cache": {"memory": 1, "cpu_shares": 1}}}, r"separuh:members\.cache.*etcd\|db"),
     ],
 )
 def test_a_wrong_value_is_named(values: dict[str, object], says: str, tmp_path: Path) -> None:
