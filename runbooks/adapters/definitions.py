@@ -87,7 +87,8 @@ SELECT part, name, CASE WHEN length(text) > 1000 THEN left(text, 900) || '... wi
   FROM ({definitions}) AS found (part, name, text);
 """
 
-# Of a salted password's verifier a digest gives nothing away; one of any other kind could be guessed from it.
+# Of a salted password's verifier a digest gives nothing away; one of any other kind could be guessed from it. A setting
+# with a dot in its name is an application's own, and may be its key to something.
 OF_CLUSTER = r"""
 SELECT 'roles', quote_ident(r.rolname),
        concat_ws(', ', CASE WHEN r.rolsuper THEN 'superuser' END, CASE WHEN r.rolcanlogin THEN 'login' END,
@@ -114,9 +115,10 @@ UNION ALL
 SELECT 'tablespaces', quote_ident(spcname), format('owner %s, %s, %s', spcowner::regrole, spcacl, spcoptions)
   FROM pg_tablespace
 UNION ALL
-SELECT 'settings', format('%s in %s', split_part(one, '=', 1), concat_ws(' of ', nullif(d.datname, ''), r.rolname)),
-       substr(one, strpos(one, '=') + 1)
+SELECT 'settings', format('%s in %s', v.name, concat_ws(' of ', d.datname, r.rolname)),
+       CASE WHEN v.name LIKE '%.%' THEN encode(sha256(convert_to(v.value, 'UTF8')), 'hex') ELSE v.value END
   FROM pg_db_role_setting AS s CROSS JOIN unnest(s.setconfig) AS one
+  CROSS JOIN LATERAL (SELECT split_part(one, '=', 1), substr(one, strpos(one, '=') + 1)) AS v (name, value)
   LEFT JOIN pg_database AS d ON d.oid = s.setdatabase LEFT JOIN pg_roles AS r ON r.oid = s.setrole
 """
 

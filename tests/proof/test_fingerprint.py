@@ -99,6 +99,7 @@ CHANGES = {
     "ALTER ROLE credit CREATEDB": "ALTER ROLE credit NOCREATEDB",
     "GRANT pg_monitor TO credit": "REVOKE pg_monitor FROM credit",
     "ALTER ROLE credit PASSWORD 'rahasia-sekali'": "ALTER ROLE credit PASSWORD NULL",
+    "ALTER DATABASE proof SET app.token = 'rahasia-juga'": "ALTER DATABASE proof RESET app.token",
     "ALTER DATABASE proof SET work_mem = '8MB'": "ALTER DATABASE proof RESET work_mem",
     "CREATE SEQUENCE another": "DROP SEQUENCE another",
 }
@@ -110,7 +111,7 @@ SAID = {
     "DROP INDEX": ["schema proof: index public.loan_outstanding: missing in the copy"],
     "CREATE EXTENSION": ["extensions proof: pg_stat_statements: only in the copy"],
     "ALTER ROLE credit CREATEDB": ["roles credit: "],
-    "ALTER DATABASE": ["settings work_mem in proof: only in the copy"],
+    "ALTER DATABASE proof SET work": ["settings work_mem in proof: only in the copy"],
 }
 
 
