@@ -140,7 +140,8 @@ def segment(key: str) -> str:
 
 def _pgbackrest(stanza: str, repository: int | None = None) -> tuple[str, ...]:
     chosen = (f"--repo={repository}",) if repository else ()
-    return ("pgbackrest", f"--config={CONFIG}", f"--stanza={stanza}", *chosen)
+    # Without it what went wrong stands among the answers, and no failure carries its reason.
+    return ("pgbackrest", f"--config={CONFIG}", f"--stanza={stanza}", *chosen, "--log-level-stderr=warn")
 
 
 def _inventory(output: str) -> Inventory:

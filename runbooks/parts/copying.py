@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from infra.settings import Site
+from infra.settings import Site, container
 from runbooks.adapters import patroni, pgbackrest, postgres, processes
 from runbooks.core.command import Command
 from runbooks.core.errors import CommandFailed, NotVerified
@@ -29,7 +29,7 @@ def back_up(run: Run) -> None:
     host = workplace(run.estate)
     for site, failure in at_once(run, lambda site: _back_up_to(run, site, host)).items():
         if failure is not None:
-            failures.append(_explained(site, failure))
+            failures.append(_explained(run, site, failure))
             sites.remove(site)
     if not sites:
         raise NotVerified("\n".join(failures))
@@ -95,12 +95,14 @@ def _settle_leader(run: Run) -> None:
     leader(run.estate).do(postgres.checkpoint())
 
 
-def _explained(site: Site, failure: BaseException) -> str:
+def _explained(run: Run, site: Site, failure: BaseException) -> str:
     """Say which repository has no backup, why, and what to do next. Raise what is no failure of pgBackRest's."""
     if not isinstance(failure, CommandFailed):
         raise failure
     said = failure.stderr.strip()
     hint = "./inv status shows the store; the next ./inv backup makes it whole"
+    if not site.s3_endpoint:
+        hint = f"{hint}. docker logs {container(run.settings, site, 'store')} tells why a store has ended"
     if "No space left" in said or "InsufficientStorage" in said or "QuotaExceeded" in said:
         hint = "a disk is full: enlarge it, or let ./inv backup expire more with a lower separuh:backup.retention_days"
     elif "403" in said:

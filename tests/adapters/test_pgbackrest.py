@@ -14,12 +14,13 @@ from tests.adapters.recorded import recorded
 
 COMMON = ("pgbackrest", "--config=/config/pgbackrest.conf", "--stanza=credit")
 NICE = ("nice", "-n", "19")
+SAY = "--log-level-stderr=warn"
 
 
 def test_a_backup_is_nice_and_names_its_run() -> None:
     """The annotation is what a resumed run recognises its backup by."""
     command = pgbackrest.backup("credit", 2, "diff", "r1", within=60)
-    options = ("--repo=2", "--type=diff", "--annotation=run=r1", "--no-expire-auto", "backup")
+    options = ("--repo=2", SAY, "--type=diff", "--annotation=run=r1", "--no-expire-auto", "backup")
     assert command.argv == (*NICE, *COMMON, *options)
     assert command.within == 60
 
@@ -27,14 +28,14 @@ def test_a_backup_is_nice_and_names_its_run() -> None:
 @pytest.mark.parametrize(
     ("command", "argv"),
     [
-        (pgbackrest.info("credit"), (*COMMON, "--output=json", "info")),
-        (pgbackrest.info("credit", 1), (*COMMON, "--repo=1", "--output=json", "info")),
-        (pgbackrest.expire("credit", 1), (*NICE, *COMMON, "--repo=1", "expire")),
-        (pgbackrest.stanza_create("credit"), (*COMMON, "stanza-create")),
-        (pgbackrest.check("credit"), (*COMMON, "check")),
+        (pgbackrest.info("credit"), (*COMMON, SAY, "--output=json", "info")),
+        (pgbackrest.info("credit", 1), (*COMMON, "--repo=1", SAY, "--output=json", "info")),
+        (pgbackrest.expire("credit", 1), (*NICE, *COMMON, "--repo=1", SAY, "expire")),
+        (pgbackrest.stanza_create("credit"), (*COMMON, SAY, "stanza-create")),
+        (pgbackrest.check("credit"), (*COMMON, SAY, "check")),
         (
             pgbackrest.verify("credit", 2, 60),
-            (*NICE, *COMMON, "--repo=2", "--output=text", "--verbose", "verify"),
+            (*NICE, *COMMON, "--repo=2", SAY, "--output=text", "--verbose", "verify"),
         ),
     ],
 )
