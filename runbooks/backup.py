@@ -32,7 +32,6 @@ from runbooks.parts.repositories import (
 __all__ = ["RUNBOOK", "backup", "list_backups", "verify_backups"]
 
 PLAUSIBLE = (0.5, 2.0)  # a backup's database size over what PostgreSQL says: less lost files, more read another's
-DATA = "/data"
 
 
 def backup(stack: str, kind: str = "", plan: bool = False, yes: bool = False, resume: bool = False) -> Exit:
@@ -72,11 +71,12 @@ def there_is_space(run: Run) -> None:
 
 def has_room(run: Run, host: Host, advice: str) -> None:
     """Raise NotReady where the disk of `host` is nearly full."""
-    need, space = run.settings.backup.free_bytes, host.ask(docker.free(DATA))
+    need, space = run.settings.backup.free_bytes, host.ask(docker.free(docker.DATA))
     if space.free < need:
         raise NotReady(
-            f"{host.name}: {space.free / 2**20:.0f} MiB free of {space.size / 2**20:.0f} in {DATA}, less than the "
-            f"{need / 2**20:.0f} of separuh:backup.free_bytes. {advice} the volume, or lower separuh:backup.free_bytes"
+            f"{host.name}: {space.free / 2**20:.0f} MiB free of {space.size / 2**20:.0f} in {docker.DATA}, less than "
+            f"the {need / 2**20:.0f} of separuh:backup.free_bytes. {advice} the volume, or lower "
+            "separuh:backup.free_bytes"
         )
 
 

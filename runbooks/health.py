@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from infra.settings import Place, Settings, Site, container
-from runbooks.adapters.docker import Container
+from runbooks.adapters.docker import DATA, Container, Space
 from runbooks.adapters.etcd import Endpoint
 from runbooks.adapters.patroni import Cluster
 from runbooks.adapters.pgbackrest import Inventory
@@ -74,6 +74,7 @@ def judge(settings: Settings, answers: Answers, now: datetime | None = None) -> 
         _etcd(health, seen, answers["etcd", place.name])
     for site, seen in zip(settings.sites, health.places, strict=False):
         _archive(health, seen, settings, answers["archiver", site.name])
+        _disk(health, settings, site, answers["disk", site.name])
         _store(health, seen, answers["store", site.name])
         _backup(health, seen, settings, answers["backups", site.name], now or datetime.now(UTC))
     _cluster(health, settings, answers)
@@ -117,6 +118,16 @@ def _archive(health: Health, seen: PlaceHealth, settings: Settings, answer: Arch
     seen.archive = f"{answer.waiting} waiting, {answer.lag_seconds:.0f} s behind"
     if answer.lag_seconds > settings.backup.archive_lag_seconds:
         health.problems.append(f"{seen.name}: archiving is {answer.lag_seconds:.0f} s behind")
+
+
+def _disk(health: Health, settings: Settings, site: Site, answer: Space | Silence) -> None:
+    """Tell of a full disk before PostgreSQL can write no more; a silent database is told of elsewhere."""
+    if not isinstance(answer, Silence) and answer.free < settings.backup.free_bytes:
+        name = container(settings, site, "db")
+        health.problems.append(
+            f"{name}: {answer.free >> 20} MiB free of {answer.size >> 20} in {DATA}: find what fills it, or enlarge "
+            "the volume"
+        )
 
 
 def _store(health: Health, seen: PlaceHealth, answer: object) -> None:

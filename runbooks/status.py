@@ -62,6 +62,7 @@ def ask_all(estate: Estate, within: float) -> Answers:
         info = pgbackrest.info(settings.cluster, settings.repository(site))
         questions["cluster", site.name] = partial(database.ask, patroni.cluster())
         questions["archiver", site.name] = partial(database.ask, postgres.archiver())
+        questions["disk", site.name] = partial(database.ask, docker.free(docker.DATA))
         questions["backups", site.name] = partial(backup.ask, info)
         questions["store", site.name] = partial(knock, settings, site, estate.secrets.ca)
     return gather(questions, within)

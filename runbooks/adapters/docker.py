@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from runbooks.core.command import Command
 
+DATA = "/data"  # where the volume of a database, and of a store, is mounted
+
 
 @dataclass(frozen=True, kw_only=True)
 class Container:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infra.settings import ROOT, Site, container
-from runbooks.adapters.docker import Container
+from runbooks.adapters.docker import Container, Space
 from runbooks.adapters.etcd import Endpoint
 from runbooks.adapters.patroni import Cluster, Member
 from runbooks.adapters.pgbackrest import Inventory
@@ -48,6 +48,7 @@ def answers() -> dict[tuple[str, str], Any]:
         said["archiver", site.name] = Archiver(
             waiting=0, lag_seconds=0, wal_bytes=1, last_archived="", last_failed="", failed_count=0
         )
+        said["disk", site.name] = Space(size=200 << 30, free=100 << 30)
         said["store", site.name] = None
         said["backups", site.name] = _inventory(SETTINGS.repository(site), NOW - timedelta(hours=2))
     return said
@@ -74,6 +75,12 @@ def test_silence_about_anything_degrades(topic: str) -> None:
     health = judge(SETTINGS, said, NOW)
     assert health.word == "degraded"
     assert all(problem.startswith("two: ") for problem in health.problems)
+
+
+def test_a_disk_that_is_nearly_full_degrades() -> None:
+    said = answers() | {("disk", "two"): Space(size=3 << 30, free=5 << 20)}
+    (problem,) = judge(SETTINGS, said, NOW).problems
+    assert problem.startswith("unit-two-db-1: 5 MiB free of 3072 in /data")
 
 
 def test_of_what_a_silent_engine_left_the_last_line_is_told() -> None:
