@@ -17,6 +17,7 @@ from infra.local_engine import ensure
 from infra.machine import say_on_stderr as say
 from infra.present import look
 from infra.settings import ROOT, Settings
+from runbooks.core.account import accounted
 from runbooks.core.errors import Exit, Failed, NotReady
 from runbooks.core.hold import holding
 from runbooks.core.session import open_stack, settings_of
@@ -39,9 +40,13 @@ def down(stack: str, volumes: bool, confirm: str, plan: bool) -> Exit:
             return Exit.DONE
         if volumes or settings.production:
             _confirm(settings, confirm)
-        with _lease(settings):
-            _remove(engines, places, volumes, console)
         left = [place for place in engines.places if place not in places]
+        with accounted("down", settings) as account, _lease(settings):
+            account.reasons += [f"{place}: not taken down, as its engine does not answer" for place in left]
+            with account.step(
+                "Remove containers, networks and volumes" if volumes else "Remove containers and networks"
+            ):
+                _remove(engines, places, volumes, console)
     if left:
         console.print(
             f"{' and '.join(left)}: not taken down, as the engine does not answer. When it does again: "

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from infra import pulumi_engine
-from infra.choice import EMBEDDED, choose
+from infra.choice import EMBEDDED, Choice, choose
 from infra.collect import Declared, collect
 from infra.embedded import ApplyFailed, apply
 from infra.embedded_compare import Refused
@@ -23,7 +23,8 @@ from infra.policy import broken
 from infra.prepare import Prepared, foresee, prepare
 from infra.secrets import Secrets
 from infra.settings import ROOT, Settings
-from runbooks.core.errors import Exit, Failed, NotVerified
+from runbooks.core.account import accounted, take_along
+from runbooks.core.errors import Exit, Failed
 from runbooks.core.hold import holding
 from runbooks.core.host import Estate
 from runbooks.core.session import settings_of
@@ -37,8 +38,8 @@ ANSWER_SECONDS = 10  # nobody waits at a screen for this: a member that is only 
 def up(stack: str, site: str, plan: bool, yes: bool) -> Exit:
     """Carry out the declarations, wait until the stack serves, and say how it stands.
 
-    `site` alone is touched when it is named. Refused before anything is changed, Failed in the middle (`up` again goes
-    on), NotVerified when the stack does not serve within READY_SECONDS.
+    `site` alone is touched when it is named. Refused before anything is changed; Failed in the middle, or when the
+    stack does not serve within READY_SECONDS: `up` again goes on.
     """
     del yes  # nothing to agree to: an `up` that would take two stateful members refuses by itself
     settings = settings_of(stack)
@@ -48,12 +49,27 @@ def up(stack: str, site: str, plan: bool, yes: bool) -> Exit:
     with Engines(settings) as engines:
         choice = choose(engines, say, only)
         console.print(f"stack {settings.stack}: engine {choice.engine}: {choice.why}", markup=False)
-        prepared = foresee(engines, ROOT) if plan else prepare(engines, ROOT, say, only)
-        if choice.engine == EMBEDDED:
-            _embedded(engines, prepared, only, plan, console)
-        elif choice.cli:
-            _pulumi(engines, prepared, choice.cli, only, plan)
-    return Exit.DONE if plan else _wait(settings, prepared.secrets, only, console)
+        if plan:
+            _declare(engines, choice, foresee(engines, ROOT), only, True, console)
+            return Exit.DONE
+        with accounted("up", settings) as account:
+            with account.step("Prepare secrets and images", "plan"):
+                prepared = prepare(engines, ROOT, say, only)
+            with account.step("Bring about what is declared"):
+                _declare(engines, choice, prepared, only, False, console)
+            with account.step("Wait until the stack serves", "test"):
+                _wait(settings, prepared.secrets, only, console)
+    take_along(settings, prepared.secrets)
+    return Exit.DONE
+
+
+def _declare(
+    engines: Engines, choice: Choice, prepared: Prepared, only: Collection[str], planning: bool, console: Console
+) -> None:
+    if choice.engine == EMBEDDED:
+        _embedded(engines, prepared, only, planning, console)
+    elif choice.cli:
+        _pulumi(engines, prepared, choice.cli, only, planning)
 
 
 def _embedded(engines: Engines, prepared: Prepared, only: Collection[str], planning: bool, console: Console) -> None:
@@ -101,7 +117,7 @@ def _pulumi(engines: Engines, prepared: Prepared, cli: Path, only: Collection[st
             raise Failed(str(failure)) from failure
 
 
-def _wait(settings: Settings, secrets: Secrets, only: Collection[str], console: Console) -> Exit:
+def _wait(settings: Settings, secrets: Secrets, only: Collection[str], console: Console) -> None:
     """Wait until the stack serves, in sync unless a site alone was asked for, and print how it stands."""
     started = time.monotonic()
     with Estate(settings, secrets) as estate:
@@ -111,7 +127,7 @@ def _wait(settings: Settings, secrets: Secrets, only: Collection[str], console: 
                 break
             if time.monotonic() - started > READY_SECONDS:
                 problems = "; ".join(health.problems) or "no leader takes writes"
-                raise NotVerified(
+                raise Failed(
                     f"stack {settings.stack} does not serve {READY_SECONDS} s after its containers started: "
                     f"{problems}. `./inv status` shows the rest, `docker logs <container>` why; "
                     "`./inv up` again goes on from there"
@@ -120,7 +136,6 @@ def _wait(settings: Settings, secrets: Secrets, only: Collection[str], console: 
     console.print(f"stack {settings.stack} serves after {time.monotonic() - started:.0f} s more", markup=False)
     for problem in health.problems:
         console.print(f"- {problem}", markup=False, soft_wrap=True)
-    return Exit.DONE
 
 
 def _ready(health: Health, only: Collection[str]) -> bool:

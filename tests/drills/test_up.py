@@ -9,6 +9,7 @@ import pytest
 
 from infra import pins
 from infra.settings import Place, Site
+from runbooks.adapters import s3
 from runbooks.core.errors import Exit
 from runbooks.core.lease import Holder, Lease
 from runbooks.core.quorum import Etcd
@@ -36,6 +37,16 @@ def pays_again(stack: Stack, site: Site) -> None:
 
 def test_a_second_up_changes_nothing_and_says_so(stack: Stack) -> None:
     changes_nothing(stack)
+
+
+def test_each_up_left_a_timed_record_here_and_in_the_stores(stack: Stack) -> None:
+    stack.inv("up", within=AGAIN)
+    record = stack.last_record()
+    assert (record["runbook"], record["outcome"]) == ("up", "done")
+    assert all(step["seconds"] > 0 for step in record["steps"])
+    for site in stack.estate.settings.sites:
+        key = f"separuh/ledger/{record['id']}.json"
+        assert stack.estate.store(site).ask(s3.get(stack.estate.settings.bucket(site), key))
 
 
 def test_nor_does_one_after_a_backup(stack: Stack) -> None:

@@ -16,7 +16,9 @@ from infra.embedded_compare import Refused
 from infra.pulumi_engine import PulumiFailed
 from infra.settings import Settings
 from runbooks import down, up
+from runbooks.core import account
 from runbooks.core.errors import Exit, Failed, LeaseHeld, NotReady
+from runbooks.core.ledger import Ledger, Record
 from tests.infra.test_settings import lab
 
 CLI = Path("/opt/bin/pulumi")
@@ -89,6 +91,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     prepared = SimpleNamespace(secrets=None, pins={})
     monkeypatch.setattr(up, "prepare", lambda engines, root, say, only: prepared)
     monkeypatch.setattr(up, "foresee", lambda engines, root: prepared)
+    monkeypatch.setattr(account, "ROOT", tmp_path)
+    monkeypatch.setattr(up, "take_along", lambda settings, secrets: None)
     monkeypatch.setattr(up, "_wait", made.act("wait"))
     monkeypatch.setattr(up, "_embedded", made.act("embedded up"))
     monkeypatch.setattr(up, "_declared", lambda *_: [])
@@ -105,6 +109,50 @@ def brought_up(site: str = "", plan: bool = False) -> Exit | None:
 
 def taken_down(volumes: bool = False, confirm: str = "") -> Exit:
     return down.down("lab", volumes, confirm, plan=False)
+
+
+def recorded(tmp_path: Path) -> list[Record]:
+    return Ledger(tmp_path, "lab").all()
+
+
+def test_up_and_down_leave_a_timed_record_each(world: World, tmp_path: Path) -> None:
+    brought_up()
+    taken_down()
+    second, first = sorted(recorded(tmp_path), key=lambda record: record.runbook)
+    assert (first.runbook, first.outcome) == ("up", "done")
+    assert [(step.title, step.stage, step.outcome) for step in first.steps] == [
+        ("Prepare secrets and images", "plan", "done"),
+        ("Bring about what is declared", "implement", "done"),
+        ("Wait until the stack serves", "test", "done"),
+    ]
+    assert (second.runbook, second.outcome) == ("down", "done")
+    assert [step.title for step in second.steps] == ["Remove containers and networks"]
+
+
+def test_an_up_that_fails_in_the_middle_is_recorded_as_failed(world: World, tmp_path: Path) -> None:
+    world.fails = PulumiFailed("exited 255")
+    with pytest.raises(Failed):
+        brought_up()
+    (record,) = recorded(tmp_path)
+    assert record.outcome == "failed"
+    assert [step.outcome for step in record.steps] == ["done", "failed"]
+
+
+@pytest.mark.parametrize("verb", [brought_up, taken_down])
+def test_what_is_refused_leaves_no_record(world: World, tmp_path: Path, verb: Callable[[], object]) -> None:
+    world.held_by_another = True
+    with pytest.raises(LeaseHeld):
+        verb()
+    brought_up(plan=True)
+    assert recorded(tmp_path) == []
+
+
+def test_a_down_that_left_a_place_is_recorded_as_degraded(world: World, tmp_path: Path) -> None:
+    world.silent = ("sby",)
+    taken_down()
+    (record,) = recorded(tmp_path)
+    assert record.outcome == "degraded"
+    assert record.reasons == ("sby: not taken down, as its engine does not answer",)
 
 
 def test_up_under_pulumi_holds_the_lease_and_starts_what_was_stopped_first(world: World) -> None:
