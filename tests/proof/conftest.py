@@ -21,11 +21,10 @@ DATABASE = "proof"
 class Session:
     """Answers queries over connections that stay open, and changes what is asked about."""
 
-    def __init__(self, container: Container) -> None:
-        """Make the database `proof`, empty."""
-        self.container = container
+    def __init__(self, container: Container, port: int = 5432) -> None:
+        """Ask the server that listens there in `container`."""
+        self.container, self.port = container, port
         self._connections: dict[str, psycopg.Connection] = {}
-        self.empty()
 
     def ask(self, question: Query[T]) -> T:
         """Return the answer; CommandFailed as `Host` has it."""
@@ -47,16 +46,16 @@ class Session:
         """Change something, in one transaction."""
         self.connection(database).execute(statement.encode())
 
-    def value(self, statement: str) -> object:
+    def value(self, statement: str, database: str = DATABASE) -> object:
         """Return the one value that `statement` answers."""
-        row = self.connection(DATABASE).execute(statement.encode()).fetchone()
+        row = self.connection(database).execute(statement.encode()).fetchone()
         assert row
         return row[0]
 
     def empty(self) -> None:
-        """Make the database anew."""
+        """Make the database `proof` anew."""
         self.close()
-        self.run(f"DROP DATABASE IF EXISTS {DATABASE}", "postgres")
+        self.run(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)", "postgres")
         self.run(f"CREATE DATABASE {DATABASE}", "postgres")
 
     def crash(self) -> None:
@@ -68,7 +67,7 @@ class Session:
     def connection(self, database: str) -> psycopg.Connection:
         """Return the session in `database`."""
         if database not in self._connections:
-            connection = connected(address(self.container), database)
+            connection = connected(f"{address(self.container)} port={self.port}", database)
             connection.prepare_threshold = None  # DISCARD ALL takes prepared statements away
             self._connections[database] = connection
         return self._connections[database]
@@ -93,6 +92,7 @@ def _texts(cursor: psycopg.Cursor) -> list[tuple[str | None, ...]]:
 def server(database: Container) -> Iterator[Session]:
     """Return the server."""
     session = Session(database)
+    session.empty()
     yield session
     session.close()
 
