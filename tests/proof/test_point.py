@@ -51,7 +51,7 @@ TARGET = "-o '-c recovery_target_lsn={lsn} -c recovery_target_inclusive=off -c r
 def sh(server: Session, script: str, detach: bool = False) -> None:
     """Run a script in the server's container, as its PostgreSQL's user."""
     ended = server.container.exec_run(["sh", "-ec", script], detach=detach)
-    assert detach or ended.exit_code == 0, ended.output.decode()
+    assert detach or ended.exit_code == 0, ended.output
 
 
 def wait(what: Callable[[], object]) -> None:
