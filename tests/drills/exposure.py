@@ -61,7 +61,7 @@ def of_checkout(folder: Path) -> Texts:
 def of_stores(estate: Estate) -> Texts:
     """Yield every version of every object of ours in both buckets."""
     for site in estate.settings.sites:
-        client, bucket = estate.store(site)._client, estate.settings.bucket(site)
+        client, bucket = estate.store(site).client, estate.settings.bucket(site)
         for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=OURS):
             for version in page.get("Versions", ()):
                 which = {"Bucket": bucket, "Key": version["Key"], "VersionId": version["VersionId"]}

@@ -54,7 +54,7 @@ def test_a_deleted_segment_is_named(stack: Stack) -> None:
     keys = [key for key in store.ask(s3.keys(settings.bucket(site), prefix)) if pgbackrest.segment(key)]
     lost = keys[len(keys) // 2]
     whole = store.ask(s3.head(settings.bucket(site), lost))
-    client = store._client
+    client = store.client
     marker = client.delete_object(Bucket=settings.bucket(site), Key=lost)["VersionId"]
     try:
         assert f"segment {pgbackrest.segment(lost)} is missing" in stack.inv("backup.verify", code=7, within=300)
@@ -98,7 +98,7 @@ def test_a_runner_killed_at_any_step_is_finished_by_the_next(stack: Stack, step:
 def forget_lifecycle(stack: Stack) -> None:
     """Take the lifecycle rules off one bucket."""
     site = sites_of(stack)[0]
-    stack.estate.store(site)._client.delete_bucket_lifecycle(Bucket=stack.estate.settings.bucket(site))
+    stack.estate.store(site).client.delete_bucket_lifecycle(Bucket=stack.estate.settings.bucket(site))
 
 
 def test_pgbackrest_killed_with_its_runner(stack: Stack) -> None:
