@@ -9,6 +9,7 @@ from runbooks.core.errors import CommandFailed
 from runbooks.parts.repositories import cluster, inventory
 from tests.drills.stack import Stack, docker, until
 
+# The number of the step in which pgBackRest runs: the one that can be undone.
 BACKING_UP = 1 + next(number for number, step in enumerate(STEPS) if step.undo is not None)
 
 
@@ -35,6 +36,11 @@ def sound(stack: Stack) -> bool:
         return cluster(stack.estate).in_sync
     except CommandFailed as failure:
         return failure.code == s3.MISSING  # no bucket yet: the first backup makes it
+
+
+def sites_of(stack: Stack) -> tuple[Site, ...]:
+    """Return the stack's sites."""
+    return stack.estate.settings.sites
 
 
 def labels(stack: Stack, site: Site) -> set[str]:

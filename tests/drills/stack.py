@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -64,26 +65,32 @@ class Stack:
         assert process.returncode == code, f"inv {' '.join(verb)} ended with {process.returncode}:\n{said}"
         return said
 
-    def journal(self) -> Path:
-        """Return the journal of the newest run."""
-        return max((self.root / ".separuh" / self.name / "journal").glob("*.jsonl"), key=lambda path: path.name)
+    def journals(self) -> int:
+        """Return how many runs have a journal here."""
+        return len(self._journals())
+
+    def progress(self, since: int) -> list[tuple[str, int]]:
+        """Return which steps began and ended ("begin" or "end", number) in the newest run after the first `since`."""
+        if len(found := self._journals()) <= since:
+            return []
+        events = [json.loads(line) for line in found[-1].read_text().splitlines() if line.endswith("}")]
+        return [(event["event"], event["step"]) for event in events if event["event"] in ("begin", "end")]
 
     def reached(self, step: int, journals: int) -> bool:
         """Say whether a run newer than the first `journals` has come to its step number `step`."""
-        found = sorted((self.root / ".separuh" / self.name / "journal").glob("*.jsonl"))
-        if len(found) <= journals:
-            return False
-        events = [json.loads(line) for line in found[-1].read_text().splitlines() if line.endswith("}")]
-        return any(event.get("step") == step and event["event"] in ("begin", "end") for event in events)
+        return any(number == step for _, number in self.progress(journals))
 
-    def journals(self) -> int:
-        """Return how many runs have a journal here."""
-        return len(list((self.root / ".separuh" / self.name / "journal").glob("*.jsonl")))
+    def _journals(self) -> list[Path]:
+        return sorted((self.root / ".separuh" / self.name / "journal").glob("*.jsonl"))
+
+    def record(self, run_id: str) -> dict[str, Any]:
+        """Return a run's record in the ledger here."""
+        return dict(json.loads((self.root / ".separuh" / self.name / "ledger" / f"{run_id}.json").read_text()))
 
     def last_record(self) -> dict[str, Any]:
         """Return the ledger's newest record."""
         newest = max((self.root / ".separuh" / self.name / "ledger").glob("*.json"), key=lambda path: path.name)
-        return dict(json.loads(newest.read_text()))
+        return self.record(newest.stem)
 
     def leaseholder(self) -> Holder | None:
         """Return who holds the lease."""
@@ -92,6 +99,10 @@ class Stack:
     def dead_run(self) -> str | None:
         """Return the head of a run that waits to be resumed."""
         return Lease(Etcd(self.estate), self.name).read_head()
+
+    def end_lease(self) -> None:
+        """Let a dead run's lease be over, as it is by itself after its TTL; drills that are not about that save it."""
+        Etcd(self.estate).delete(f"/separuh/{self.name}/lease")
 
     def container(self, site: str, role: str) -> str:
         """Return a container's name."""
@@ -113,9 +124,30 @@ def docker(*argv: str) -> str:
 
 
 def kill(process: subprocess.Popen[str]) -> None:
-    """End a runner as a power cut would: itself and its children on this machine, without a word."""
+    """End a runner alone, without a word; the docker commands that it waits for live on."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def cut_power(process: subprocess.Popen[str]) -> None:
+    """End a runner and all that it has started on this machine, as a power cut would."""
+    process.send_signal(signal.SIGSTOP)  # so that it starts nothing more
+    for child in _descendants(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    kill(process)
+
+
+def _descendants(process: int) -> list[int]:
+    """Return the numbers of all that a process has started, and of what those have."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # one that has ended meanwhile
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found = [process]
+    for parent in found:
+        found += [child for child, its in parents.items() if its == parent]
+    return found[1:]
 
 
 def until(holds: Callable[[], bool], within: float, what: str) -> None:
@@ -123,4 +155,4 @@ def until(holds: Callable[[], bool], within: float, what: str) -> None:
     deadline = time.monotonic() + within
     while not holds():
         assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
-        time.sleep(0.1)
+        time.sleep(0.02)
