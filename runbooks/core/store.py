@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import ssl
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib import request as http
@@ -24,6 +25,7 @@ REGION = "default"
 HIDDEN = ("Body",)
 KNOCK_SECONDS = 2
 BROKEN = 500  # the first HTTP status by which a server owns up to a fault of its own
+_OPENING = ThreadPoolExecutor(max_workers=1)  # beside what else a run begins with, and one client at a time
 
 
 def endpoint(site: Site) -> str:
@@ -51,17 +53,20 @@ class Store:
     """The S3 store of `site`. An operation that fails raises CommandFailed whose code is the HTTP status."""
 
     def __init__(self, site: Site, settings: Settings, secrets: Secrets, plan_only: bool, console: Console) -> None:
-        """Prepare a client; nothing is sent before the first request."""
-        from botocore.config import Config  # noqa: PLC0415 - see _session
-
+        """Begin to prepare a client; nothing is sent before the first request."""
         self.site, self.name = site, f"{settings.stack}-{site.name}-store"
         self.bucket = settings.bucket(site)
         self._plan_only, self._console = plan_only, console
         self._authority = tempfile.NamedTemporaryFile(mode="w", suffix=".crt")  # noqa: SIM115 - closed by close()
         self._authority.write(secrets.ca)
         self._authority.flush()
-        key = secrets.s3(site.name)
-        self._client: Any = _session().client(
+        self._opening = _OPENING.submit(self._open, secrets)
+
+    def _open(self, secrets: Secrets) -> Any:
+        from botocore.config import Config  # noqa: PLC0415 - see _session
+
+        site, key = self.site, secrets.s3(self.site.name)
+        return _session().client(
             "s3",
             endpoint_url=endpoint(site),
             region_name=REGION,
@@ -79,6 +84,11 @@ class Store:
             ),
         )
 
+    @property
+    def client(self) -> Any:
+        """The client itself, once it is ready."""
+        return self._opening.result()
+
     def ask(self, request: Request[T]) -> T:
         """Carry out an operation that only looks, and return what it parses to."""
         return request.parse(self._send(request))
@@ -94,7 +104,7 @@ class Store:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
         try:
-            return getattr(self._client, request.operation)(**request.params)
+            return getattr(self.client, request.operation)(**request.params)
         except ClientError as error:
             code = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
             raise CommandFailed(_shown(request), self.name, code, f"{error}{clock.between(error.response)}") from error
@@ -104,7 +114,7 @@ class Store:
 
     def close(self) -> None:
         """Close the connections and remove the file of the certificate authority."""
-        self._client.close()
+        self.client.close()
         self._authority.close()
 
 
