@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from infra import signing
-from runbooks.core.errors import Exit, NotVerified, SeparuhError
+from runbooks.core.errors import Exit, NotVerified
 from runbooks.core.evidence import Evidence, Objective
 from runbooks.core.session import open_stack
 from runbooks.parts.evidence_files import check, public_key
@@ -16,8 +16,6 @@ def verify(file: str, key: str) -> Exit:
 
     Needs no stack and no secrets. What was signed may well be that a drill failed: the last lines say so.
     """
-    if not file:
-        raise SeparuhError("which file? Example: inv evidence.verify 20261122T131403Z-restore-drill-1a2b3c.json")
     path = Path(file)
     signed = check(path, Path(key) if key else None)
     print(f"{path.name}: unchanged since it was signed")
