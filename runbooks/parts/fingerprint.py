@@ -105,8 +105,9 @@ def _of(
     found = host.ask(content.digests(cut, within))
     sequences = host.ask(definitions.sequences(database))
     reached = host.ask(definitions.reached(database, sequences)) if sequences else {}
-    defined = {**host.ask(definitions.of_database(database)), "sequences": reached}
-    return {layout.name: Table(layout=layout, chunks=found[layout.name]) for layout in cut}, defined
+    defined = host.ask(definitions.of_database(database))
+    tables = {layout.name: Table(layout=layout, chunks=found[layout.name]) for layout in cut}
+    return tables, {**defined, "sequences": reached}
 
 
 def _cut(host: Asked, database: str, within: float, like: Fingerprint | None) -> list[Layout]:
