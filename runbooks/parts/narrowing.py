@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from runbooks.adapters import rows
@@ -15,7 +15,10 @@ MOST = 20  # rows told of a chunk; who has that many different ones needs no lon
 
 @dataclass(frozen=True)
 class RowDifference:
-    """One row that differs: in one column, whose values are SQL literals, or in how often it is there (`column` "")."""
+    """One row that differs: in one column, or (`column` "") in how often it is there. Values are SQL literals.
+
+    `row` is the row's key, or all its values where it has none.
+    """
 
     subject: str
     row: str
@@ -39,18 +42,23 @@ def narrow(difference: Difference, source: Asked, copy: Asked, within: float) ->
         return ()
     ours, theirs = (host.ask(rows.listed(layout, chunk, within)) for host in (source, copy))
     wanted = [label for label in sorted({*ours, *theirs}) if ours.get(label) != theirs.get(label)][:MOST]
-    changed = [label for label in wanted if label in ours and label in theirs]
-    found = [
-        RowDifference(difference.subject, label, "", _times(ours.get(label)), _times(theirs.get(label)))
-        for label in wanted
-        if _times(ours.get(label)) != _times(theirs.get(label))
-    ]
-    if changed and layout.key:
-        here, there = (host.ask(rows.values(layout, chunk, changed, within)) for host in (source, copy))
-        for label in changed:
+    if not wanted:
+        return ()
+    here, there = (host.ask(rows.values(layout, chunk, wanted, within)) for host in (source, copy))
+    found: list[RowDifference] = []
+    for label in wanted:
+        mine, other = ours.get(label, Digest()).rows, theirs.get(label, Digest()).rows
+        if mine != other:
+            row = label if layout.key else _content(here.get(label) or there[label])
+            found.append(RowDifference(difference.subject, row, "", _times(mine), _times(other)))
+        else:
             pairs = zip(layout.columns, here[label], there[label], strict=True)
             found += _columns(difference.subject, label, pairs)
     return tuple(found)
+
+
+def _content(values: Sequence[str | None]) -> str:
+    return f"({', '.join(value or '' for value in values)})"
 
 
 def _columns(subject: str, label: str, pairs: Iterator[tuple[str, str | None, str | None]]) -> Iterator[RowDifference]:
@@ -59,5 +67,5 @@ def _columns(subject: str, label: str, pairs: Iterator[tuple[str, str | None, st
             yield RowDifference(subject, label, column, ours or "", theirs or "")
 
 
-def _times(digest: Digest | None) -> str:
-    return {0: "not", 1: "once"}.get(digest.rows, f"{digest.rows} times") if digest else "not"
+def _times(rows: int) -> str:
+    return {0: "not", 1: "once"}.get(rows, f"{rows} times")

@@ -172,7 +172,8 @@ UPDATE payment SET key = 'it''s \\ "moved"' WHERE key = 'seed-7';
 INSERT INTO audit VALUES ('opened'), ('new');
 """
 NARROWED = [
-    "table proof.public.audit, row 2d3961626cda73ac01f66f1d1a28c3db: is there 2 times in the source",
+    "table proof.public.audit, ('new'): is there not in the source, once in the copy",
+    "table proof.public.audit, ('opened'): is there 2 times in the source, 3 times in the copy",
     "table proof.public.loan, (30000): outstanding is '30000000' in the source, '30000001' in the copy",
     "table proof.public.loan, (49999): note is 'n49999' in the source, '" + 200 * "x" + "... with md5 ",
     "table proof.public.loan, (7): note is 'n7' in the source, NULL in the copy",
@@ -189,7 +190,6 @@ def test_a_difference_is_narrowed_to_row_and_column(world: Session, copy: Copy, 
     theirs = {name: Table(layout=table.layout, chunks=found[name]) for name, table in tables.items()}
     differences = compare(Fingerprint(tables=tables, parts={}), Fingerprint(tables=theirs, parts={}))
     lines = sorted(str(row) for each in differences for row in narrow(each, world, copy, 60))
-    lines = [line for line in lines if "row " not in line or "2 times" in line]
     assert [(line, begins) for line, begins in zip(lines, NARROWED, strict=True) if not line.startswith(begins)] == []
 
 
