@@ -1,6 +1,8 @@
-"""The lease's keys without a quorum: one object in each site's store that still answers, changed by conditional PUTs.
+"""The lease's keys without a quorum: in each site's store that still answers, one object a run, written by it alone.
 
-Whether a lease has run out is told by the store's own clock: its time now against the time of the object's last write.
+Not by conditional PUTs: where versions are kept, as a lock needs, Ceph 18 lets every one of them through or none
+(docs/decisions/0013). A run raises its flag and then looks for others', so of two at once at least one sees the other.
+Whether a flag still counts is told by the store's own clock: its time now against the time of the flag's last write.
 """
 
 from __future__ import annotations
@@ -8,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
@@ -20,149 +24,145 @@ from runbooks.core.gather import Silence, gather
 from runbooks.core.quorum import NoQuorum
 from runbooks.core.store import Store
 
-KEY = "separuh/lease"
+PREFIX = "separuh/lease/"
 WITHIN = 8.0  # seconds for a store to answer: boto3's own limits, and its loading
+MISSING = 404
 GRACE = 2  # seconds; a store tells whole ones
-CHANGED = (404, 409, 412)  # somebody wrote, or is writing, since it was read
-TRIES = 5
 
 
 @dataclass
-class Kept:
-    """What the object holds. `turn` differs at each write, so that no two have the same ETag."""
+class Flag:
+    """What one run's object holds. `leased` is the key that ends with its lease, of `ttl` seconds; "" without one."""
 
     keys: dict[str, str] = field(default_factory=dict)
-    lease: str = ""
-    leased: str = ""  # the key that goes with the lease
+    leased: str = ""
     ttl: int = 0
-    turn: str = ""
 
 
-Change = Callable[[Kept], bool]
+@dataclass(frozen=True)
+class Seen:
+    """A flag as a store has it; of one whose lease has run out, the lease's key is left out."""
+
+    name: str
+    flag: Flag
+    written_at: datetime
 
 
 class Survivors:
     """What `Etcd` promises, kept by the stores that answer when a lease is claimed: all of them, until it is released.
 
-    Two runs exclude each other as long as there is one store that both can reach.
+    Two runs exclude each other as long as there is one store that both can reach. Two that claim at the same moment
+    may both be refused.
     """
 
     def __init__(self, stores: Sequence[Store]) -> None:
         """Nothing is asked yet."""
         self._stores = tuple(stores)
-        self._claimed: tuple[Store, ...] = ()
+        self._name, self._flag = "", Flag()  # no name: no lease
+        self._alone = threading.RLock()  # the thread that renews and the one that writes the head share the flag
 
     def get(self, key: str) -> str | None:
-        """Return the value of `key`, None if no store has it."""
-        found = (kept.keys.get(key) for kept, _ in self._answers().values())
-        return next((value for value in found if value is not None), None)
+        """Return the value of `key` as it was last written, None if no store has it."""
+        found = [seen for flags in self._look().values() for seen in flags if key in seen.flag.keys]
+        return max(found, key=lambda seen: seen.written_at).flag.keys[key] if found else None
 
     def claim(self, key: str, value: str, ttl: int) -> str | None:
-        """Create `key` on a new lease in every store that answers; None, and nothing kept, if one has the key."""
-        lease = secrets.token_hex(8)
-        taken: list[Store] = []
-        try:
-            for store in self._answers():
-                if not _change(store, partial(_claim, lease, key, value, ttl)):
-                    return None
-                taken.append(store)
-            self._claimed, taken = tuple(taken), []
-        finally:
-            for store in taken:
-                with contextlib.suppress(CommandFailed):  # it ends by itself
-                    _change(store, partial(_revoke, lease))
-        return lease
+        """Create `key` on a new lease in every store that answers; None, and nothing kept, if another has it."""
+        self._stores = tuple(self._look())
+        self._name, self._flag = secrets.token_hex(8), Flag({key: value}, key, ttl)
+        lease = self._name
+        if self.keep(lease):
+            return lease
+        self.revoke(lease)
+        return None
 
     def put(self, key: str, value: str, guard: tuple[str, str]) -> bool:
         """Write `key` if the guard still holds."""
-        return self._everywhere(partial(_put, key, value, guard))
+        with self._alone:
+            if self._flag.keys.get(guard[0]) != guard[1]:
+                return False
+            self._flag.keys[key] = value
+            return self.keep(self._name)
 
     def delete(self, key: str) -> None:
-        """Remove `key`."""
-        self._everywhere(lambda kept: bool(kept.keys.pop(key, None)))
+        """Remove `key`, a dead run's too."""
+        with self._alone:
+            self._flag.keys.pop(key, None)
+            for store, flags in self._look().items():
+                for seen in flags:
+                    if seen.flag.keys.pop(key, None) is not None:
+                        _write(store, seen.name, seen.flag)
 
     def keep(self, lease: str) -> bool:
-        """Renew a lease; False if it has run out, or is another's, at any store that it was claimed from."""
-        return self._everywhere(lambda kept: kept.lease == lease)
+        """Renew a lease; False if another has one by now. It looks before too: a late one must not disturb that."""
+        with self._alone:
+            if lease != self._name or self._others():
+                return False
+            for store in self._stores:
+                _write(store, lease, self._flag)
+            if not self._others():
+                return True
+            self.revoke(lease)
+            return False
 
     def revoke(self, lease: str) -> None:
         """End a lease; its key goes with it."""
-        self._everywhere(partial(_revoke, lease))
-        self._claimed = ()
+        with self._alone:
+            self._flag.keys.pop(self._flag.leased, None)
+            self._flag.leased = self._name = ""
+            for store in self._stores:
+                with contextlib.suppress(CommandFailed):  # it ends by itself
+                    _write(store, lease, self._flag)
 
-    def _everywhere(self, change: Change) -> bool:
-        changed = [_change(store, change) for store in self._claimed or self._answers()]
-        return all(changed)
+    def _others(self) -> bool:
+        """Say whether another run's flag counts at any store."""
+        seen = (seen for flags in self._look().values() for seen in flags)
+        return any(each.name != self._name and self._flag.leased in each.flag.keys for each in seen)
 
-    def _answers(self) -> dict[Store, tuple[Kept, str]]:
-        """Return what each store that answers has; NoQuorum if none does. One that is silent is not asked again."""
+    def _look(self) -> dict[Store, list[Seen]]:
+        """Return what each store has; those that are silent are left out, but none of those that hold a lease of ours.
+
+        NoQuorum: they are all silent, or one that may not be.
+        """
         answers = gather({store: partial(_read, store) for store in self._stores}, WITHIN)
-        if all(isinstance(answer, Silence) for answer in answers.values()):
-            said = (answer.why for answer in answers.values())
-            raise NoQuorum("\n".join(("no store answers, so no lease can be had from one either", *said)))
-        found = {store: answer for store, answer in answers.items() if not isinstance(answer, Silence)}
-        self._stores = tuple(found)
-        return found
+        silent = [answer.why for answer in answers.values() if isinstance(answer, Silence)]
+        if silent and (self._name or len(silent) == len(answers)):
+            raise NoQuorum("\n".join(("no lease can be had from the stores either:", *silent)))
+        return {store: answer for store, answer in answers.items() if not isinstance(answer, Silence)}
 
 
-def _read(store: Store) -> tuple[Kept, str]:
-    """Return what `store` keeps, without a lease that has run out, and the ETag it has; "" where there is nothing."""
-    params = {"Bucket": store.bucket, "Key": KEY}
+def _read(store: Store) -> list[Seen]:
+    listing = {"Bucket": store.bucket, "Prefix": PREFIX}
+    names = store.ask(Request(operation="list_objects_v2", params=listing, parse=_names))
+    return [seen for name in names if (seen := _flag(store, name))]
+
+
+def _names(answer: Mapping[str, Any]) -> list[str]:
+    return [entry["Key"].removeprefix(PREFIX) for entry in answer.get("Contents", ())]
+
+
+def _flag(store: Store, name: str) -> Seen | None:
+    """Return one flag, None if it went since it was listed."""
+    params = {"Bucket": store.bucket, "Key": PREFIX + name}
     try:
-        return store.ask(Request(operation="get_object", params=params, parse=_living))
+        return store.ask(Request(operation="get_object", params=params, parse=partial(_seen, name)))
     except CommandFailed as failure:
-        if "NoSuchKey" not in failure.stderr:
+        if failure.code != MISSING:
             raise
-        return Kept(), ""
+        return None
 
 
-def _living(answer: Mapping[str, Any]) -> tuple[Kept, str]:
-    kept = Kept(**json.loads(answer["Body"].read()))
+def _seen(name: str, answer: Mapping[str, Any]) -> Seen:
+    flag, written_at = Flag(**json.loads(answer["Body"].read())), answer["LastModified"]
     now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-    if kept.lease and (now - answer["LastModified"]).total_seconds() > kept.ttl + GRACE:
-        _revoke(kept.lease, kept)
-    return kept, answer["ETag"]
+    if (now - written_at).total_seconds() > flag.ttl + GRACE:
+        flag.keys.pop(flag.leased, None)
+    return Seen(name, flag, written_at)
 
 
-def _change(store: Store, change: Change) -> bool:
-    """Apply `change` to what the store keeps and write it, unless somebody wrote meanwhile: then look again.
-
-    Only `do` would be shown while planning; a plan never comes here. False if `change` refuses what it finds.
-    """
-    for _ in range(TRIES):
-        kept, etag = _read(store)
-        if not change(kept):
-            return False
-        kept.turn = secrets.token_hex(8)
-        condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
-        params = {"Bucket": store.bucket, "Key": KEY, "Body": json.dumps(asdict(kept)).encode(), **condition}
-        try:
-            store.do(Request(operation="put_object", params=params, parse=lambda _: None))
-        except CommandFailed as failure:
-            if failure.code not in CHANGED:
-                raise
-        else:
-            return True
-    raise CommandFailed(("put_object", KEY), store.name, None, f"others wrote first {TRIES} times; try again")
-
-
-def _claim(lease: str, key: str, value: str, ttl: int, kept: Kept) -> bool:
-    if key in kept.keys and kept.lease != lease:  # its own where an answer got lost
-        return False
-    kept.keys[key], kept.lease, kept.leased, kept.ttl = value, lease, key, ttl
-    return True
-
-
-def _put(key: str, value: str, guard: tuple[str, str], kept: Kept) -> bool:
-    if kept.keys.get(guard[0]) != guard[1]:
-        return False
-    kept.keys[key] = value
-    return True
-
-
-def _revoke(lease: str, kept: Kept) -> bool:
-    if kept.lease != lease:
-        return False
-    kept.keys.pop(kept.leased, None)
-    kept.lease = kept.leased = ""
-    return True
+def _write(store: Store, name: str, flag: Flag) -> None:
+    """Put the flag, or take it away where it says nothing any more. Old versions stay as long as the lock has them."""
+    params = {"Bucket": store.bucket, "Key": PREFIX + name}
+    operation = "put_object" if flag.keys else "delete_object"
+    body = {"Body": json.dumps(asdict(flag)).encode()} if flag.keys else {}
+    store.do(Request(operation=operation, params={**params, **body}, parse=lambda _: None))

@@ -1,4 +1,4 @@
-"""The lease without a quorum, on the stores as they are: every version kept and locked, a condition on each write."""
+"""The lease without a quorum, on the stores as they are: every version kept and locked."""
 
 from __future__ import annotations
 
