@@ -1,7 +1,7 @@
 """The lease's keys without a quorum: in each site's store that still answers, one object a run, written by it alone.
 
 Not by conditional PUTs: where versions are kept, as a lock needs, Ceph 18 lets every one of them through or none
-(docs/decisions/0013). A run raises its flag and then looks for others', so of two at once at least one sees the other.
+(docs/decisions/0015). A run raises its flag and then looks for others', so of two at once at least one sees the other.
 Whether a flag still counts is told by the store's own clock: its time now against the time of the flag's last write.
 """
 
