@@ -184,6 +184,16 @@ def hosts_down(c: Context, stack: str = "staging", debug: bool = False) -> None:
     call("hosts.down", debug, stack=stack)
 
 
+@task(name="fetch", help=STACK)
+def secrets_fetch(c: Context, stack: str = "", debug: bool = False) -> None:
+    """Bring the stack's sealed secrets to this machine from its stores, and open them with your identity.
+
+    Example: inv secrets.fetch
+    """
+    del c
+    call("secrets.fetch", debug, stack=stack)
+
+
 @task(name="wrap", help=STACK)
 def secrets_wrap(c: Context, stack: str = "", debug: bool = False) -> None:
     """Write a passphrase-wrapped copy of the identity that opens the secrets, for the worst day.
@@ -261,7 +271,7 @@ for name, verbs in {
     "backup": (backup, backup_list, backup_verify),
     "runs": (runs, runs_show),
     "hosts": (hosts_up, hosts_down),
-    "secrets": (secrets_wrap,),
+    "secrets": (secrets_fetch, secrets_wrap),
     "evidence": (evidence_verify, evidence_key),
 }.items():
     ns.add_collection(Collection(name, *verbs))

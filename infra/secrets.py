@@ -107,8 +107,8 @@ def open_secrets(settings: Settings, root: Path) -> Secrets:
     except FileNotFoundError:
         raise SecretsError(
             f"{path}: stack {settings.stack} is alive, but its secrets are not here, and new ones would not open it. "
-            f"Copy the file from the clone that made the stack, or from either store: {settings.stack}-<site>-backup, "
-            "separuh/secrets/"
+            f"Copy the file from the clone that made the stack, or let ./inv secrets.fetch --stack {settings.stack} "
+            "bring it from a store"
         ) from None
     try:
         text = pyrage.decrypt(sealed, identity.open_identity())

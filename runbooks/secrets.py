@@ -1,19 +1,43 @@
-"""The break-glass copy of the identity that opens the stack's secrets."""
+"""The stack's secrets on another machine, and the break-glass copy of the identity that opens them."""
 
 from __future__ import annotations
 
 import getpass
 import sys
 
-from infra.identity import wrap_identity
-from infra.settings import Site
-from runbooks.adapters import s3
-from runbooks.core.errors import Exit, NotReady, SeparuhError
-from runbooks.core.host import Estate
-from runbooks.core.session import open_stack
+from infra.identity import wrap_identity, write_private
+from infra.secrets import open_secrets, secrets_file
+from infra.settings import ROOT, Site
+from runbooks.adapters import mirrored, s3
+from runbooks.core.errors import CommandFailed, Exit, NotReady, SeparuhError
+from runbooks.core.host import Estate, Members
+from runbooks.core.session import open_stack, settings_of
+from runbooks.parts import mirror
 
 KEY = "separuh/secrets/identity.age"
 SHORTEST = 16
+
+
+def fetch(stack: str) -> None:
+    """Bring the sealed secrets here from the stores, the newer of the two, and open them. NotReady if any are here."""
+    settings = settings_of(stack)
+    path = secrets_file(settings, ROOT)
+    if path.exists():
+        raise NotReady(f"{path} is there already: move it away first, if it is not the one that is wanted")
+    held, missed = [], []
+    with Members(settings) as members:
+        for site in settings.sites:
+            try:
+                held.append(members.member(site, "backup").ask(mirrored.read(mirror.KEY)))
+            except CommandFailed as failure:
+                missed.append(f"{site.name}: {failure.stderr.strip()}")
+    if not held:
+        told = f"stack {settings.stack}: neither store gave its secrets, which each backup puts there"
+        raise NotReady("\n".join((told, *missed)))
+    newest = max(held, key=lambda found: found.modified_at)
+    write_private(path, newest.content, replace=False)
+    open_secrets(settings, ROOT)
+    print(f"{path}: as the stores had it on {newest.modified_at:%Y-%m-%d %H:%M} UTC; your identity opens it")
 
 
 def wrap(stack: str) -> Exit:

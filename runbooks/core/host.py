@@ -11,7 +11,7 @@ import shlex
 import threading
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 
@@ -77,17 +77,17 @@ class Host:
         return ("docker", "exec", "-i", self.name, *limit, *command.argv)
 
 
-class Estate:
-    """Every member, place and store of a stack, by name; connections open when first used and live until `close`."""
+class Members:
+    """Every member and place of a stack, by name; connections open when first used and live until `close`.
 
-    def __init__(
-        self, settings: Settings, secrets: Secrets, plan_only: bool = False, console: Console | None = None
-    ) -> None:
+    Whoever can talk to the engines reaches them; no secret of the stack is needed.
+    """
+
+    def __init__(self, settings: Settings, plan_only: bool = False, console: Console | None = None) -> None:
         """`plan_only` makes every `do` a line on `console` and nothing else."""
-        self.settings, self.secrets, self.plan_only = settings, secrets, plan_only
+        self.settings, self.plan_only = settings, plan_only
         self.console = console or Console()
         self._connections: dict[str, Connection] = {}
-        self._stores: dict[str, Store] = {}
         self._lock = threading.Lock()
 
     def member(self, place: Place, role: str, n: int = 1) -> Host:
@@ -99,13 +99,6 @@ class Estate:
         """Return the machine of `place`'s engine, for `docker …` itself."""
         return Host(place.name, self._connection(place.engine), False, self.plan_only, self.console)
 
-    def store(self, site: Site) -> Store:
-        """Return the object store of `site`."""
-        with self._lock:
-            if site.name not in self._stores:
-                self._stores[site.name] = Store(site, self.settings, self.secrets, self.plan_only, self.console)
-            return self._stores[site.name]
-
     def _connection(self, engine: str) -> Connection:
         with self._lock:
             if engine not in self._connections:
@@ -113,19 +106,42 @@ class Estate:
             return self._connections[engine]
 
     def close(self) -> None:
-        """Close every connection; the estate may not be used afterwards."""
+        """Close every connection; nothing may be used afterwards."""
         for connection in self._connections.values():
             connection.close()
-        for store in self._stores.values():
-            store.close()
 
-    def __enter__(self) -> Estate:
-        """Return the estate itself."""
+    def __enter__(self) -> Self:
+        """Return what was opened."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         """Close it."""
         self.close()
+
+
+class Estate(Members):
+    """The members, and both sites' stores, which the stack's secrets open."""
+
+    def __init__(
+        self, settings: Settings, secrets: Secrets, plan_only: bool = False, console: Console | None = None
+    ) -> None:
+        """As `Members`; a store, too, is opened when first used."""
+        super().__init__(settings, plan_only, console)
+        self.secrets = secrets
+        self._stores: dict[str, Store] = {}
+
+    def store(self, site: Site) -> Store:
+        """Return the object store of `site`."""
+        with self._lock:
+            if site.name not in self._stores:
+                self._stores[site.name] = Store(site, self.settings, self.secrets, self.plan_only, self.console)
+            return self._stores[site.name]
+
+    def close(self) -> None:
+        """Close every connection and store."""
+        super().close()
+        for store in self._stores.values():
+            store.close()
 
 
 def _connect(engine: str, settings: Settings) -> Connection:

@@ -21,6 +21,7 @@ def open_stack(stack: str) -> tuple[Settings, Secrets]:
     if not path.exists():
         raise NotReady(
             f"stack {settings.stack} has no secrets in this clone ({path.name} is not there). If it was never up: "
-            f"./inv up --stack {settings.stack}. If another clone made it: copy {path} from there"
+            f"./inv up --stack {settings.stack}. If another clone made it: copy {path} from there, or let "
+            f"./inv secrets.fetch --stack {settings.stack} bring it from a store"
         )
     return settings, open_secrets(settings, ROOT)
