@@ -122,7 +122,7 @@ def _wait(settings: Settings, secrets: Secrets, only: Collection[str], console: 
     started = time.monotonic()
     with Estate(settings, secrets) as estate:
         while True:
-            health = judge(settings, ask_all(estate, ANSWER_SECONDS))
+            health = judge(settings, ask_all(estate, time.monotonic() + ANSWER_SECONDS))
             if _ready(health, only):
                 break
             if time.monotonic() - started > READY_SECONDS:

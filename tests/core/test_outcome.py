@@ -1,45 +1,27 @@
-"""What an operator is told when a verb ends with an error that nobody foresaw, and one that somebody did."""
+"""A verb's end is the process's end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+import subprocess
+import sys
 
-import pytest
+from infra.settings import ROOT
 
-from runbooks.core.errors import Exit, NotReady
-from runbooks.core.outcome import end
+WAITS_FOR_EVER = """
+import threading
+from runbooks.core import outcome
 
+def verb():
+    threading.Thread(target=threading.Event().wait).start()
+    print("what it says")
+    return 7
 
-def full() -> None:
-    """Write where the kernel says that there is no room."""
-    Path("/dev/full").write_text("a word")
-
-
-def bug() -> None:
-    """Fail as a mistake of ours does."""
-    raise KeyError("jkt")
-
-
-def refused() -> None:
-    """Refuse as a precheck does."""
-    raise NotReady("not now: wait a minute")
+outcome.end(verb, debug=False)
+"""
 
 
-@pytest.mark.parametrize(
-    ("verb", "code", "said"),
-    [
-        (full, Exit.USAGE, "this machine's disk takes no more: [Errno 28] No space left on device. Make room there"),
-        (bug, Exit.USAGE, "internal error: KeyError: 'jkt'. With --debug it says where"),
-        (refused, Exit.NOT_READY, "not now: wait a minute\n"),
-    ],
-)
-def test_it_is_told_in_words(
-    capsys: pytest.CaptureFixture[str], verb: Callable[[], None], code: Exit, said: str
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        end(verb, debug=False)
-    told = capsys.readouterr().err
-    assert ended.value.code == code
-    assert told.startswith(said)
-    assert "Traceback" not in told
+def test_a_thread_that_waits_for_ever_is_not_waited_for_and_nothing_said_is_lost() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", WAITS_FOR_EVER], cwd=ROOT, check=False, capture_output=True, text=True, timeout=30
+    )
+    assert (ended.returncode, ended.stdout) == (7, "what it says\n")
