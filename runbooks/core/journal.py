@@ -19,7 +19,10 @@ class JournalFull(Undone):
 
 @dataclass
 class Head:
-    """All that another runner needs to finish or undo a run. `begun` steps were begun, the last perhaps half done."""
+    """All that another runner needs to finish or undo a run. `begun` steps were begun, the last perhaps half done.
+
+    `failures` is how often it has ended failed, with a record in the ledger each time.
+    """
 
     id: str
     runbook: str
@@ -28,6 +31,7 @@ class Head:
     operator: str
     commit: str
     begun: int = 0
+    failures: int = 0
     past_return: bool = False
     notes: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)

@@ -132,7 +132,7 @@ class Ledger:
         return [_read(path) for path in self._files()]
 
     def _files(self) -> list[Path]:
-        return sorted(self._directory.glob("*.json"))
+        return sorted(self._directory.glob("*.json"), key=lambda path: path.stem)
 
     def _write(self, record_id: str, text: str) -> None:
         """Write once: whole or not at all, and never over a record that is there."""

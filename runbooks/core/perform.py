@@ -62,7 +62,7 @@ class Performance:
         if holds(step, self._run):
             self._head.past_return |= step.point_of_no_return
             return "done" if half_done else "skipped"
-        self._head.begun = index + 1
+        self._head.begun = max(self._head.begun, index + 1)
         self._head.past_return |= step.point_of_no_return
         self._journal.write("begin", step=index + 1, title=step.title)
         self._keep()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 from runbooks.core import spans
@@ -120,14 +123,22 @@ class Shift:
         """Write the run's record, and forget its head unless it must still be finished."""
         record = _record(run, head, outcome)
         missed = self._ledger.append(record)
-        if outcome is not Exit.FAILED:
+        if outcome is Exit.FAILED:
+            self._fail(head)
+        else:
             self._lease.drop_head()
         for line in (*missed, *spans.send(record, run.settings)):
             self._say(line)
         for reason in run.reasons:
             self._say(f"degraded: {reason}")
         seconds = sum(step.seconds for step in head.steps)
-        self._say(f"run {run.id}: {_word(outcome)} in {seconds:.1f} s (./inv runs.show {run.id})")
+        self._say(f"run {run.id}: {_word(outcome)} in {seconds:.1f} s (./inv runs.show {record.id})")
+
+    def _fail(self, head: Head) -> None:
+        """Leave a head by which the run is finished from its first step that is not done, with a record of its own."""
+        stand = takewhile(lambda step: step.outcome not in ("failed", "undone"), head.steps)
+        with contextlib.suppress(SeparuhError):  # a lost lease is why some runs fail
+            self._lease.write_head(replace(head, failures=head.failures + 1, steps=list(stand)).dump())
 
     def _say(self, line: str) -> None:
         self._estate.console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -135,7 +146,7 @@ class Shift:
 
 def _record(run: Run, head: Head, outcome: Exit) -> Record:
     return Record(
-        id=run.id,
+        id=f"{run.id}-{head.failures + 1}" if head.failures else run.id,
         runbook=run.runbook,
         stack=run.settings.stack,
         operator=head.operator,
