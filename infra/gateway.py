@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.member import Ground, Shape, member
-from infra.render import render
-from infra.route import HEALTH
+from infra.proxy import HEALTH, configuration
 from infra.settings import PORTS, Site, address, published
 
 
@@ -34,7 +33,7 @@ class Gateway(pulumi.ComponentResource):
             ground,
             Shape(
                 role="gateway",
-                files={"haproxy.cfg": render("gateway/haproxy.cfg", ports=PORTS, apis=apis)},
+                files=configuration("gateway", apis=apis),
                 health=HEALTH,
                 published=outside if site.publish.gateway or not settings.one_engine else {},
             ),

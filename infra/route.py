@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.member import Ground, Shape, member
-from infra.render import render
-from infra.settings import PORTS, address, container
-
-HEALTH = ("curl", "-fsS", "-o", "/dev/null", f"http://localhost:{PORTS['metrics']}/health")
+from infra.proxy import HEALTH, configuration
+from infra.settings import address, container
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +38,7 @@ class Route(pulumi.ComponentResource):
             ground,
             Shape(
                 role="route",
-                files={"haproxy.cfg": render("route/haproxy.cfg", ports=PORTS, members=members)},
+                files=configuration("route", members=members),
                 health=HEALTH,
                 aliases=("leader",),
             ),
