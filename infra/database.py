@@ -8,6 +8,7 @@ import pulumi
 import pulumi_docker as docker
 
 from infra.archive import configuration, data_path
+from infra.cluster import shared
 from infra.member import CA, Ground, Shape, elsewhere, member, volume
 from infra.render import render
 from infra.settings import PORTS, MiB, Site, address
@@ -41,6 +42,7 @@ class Database(pulumi.ComponentResource):
             name=ground.name("db"),
             cluster=settings.cluster,
             database=settings.database,
+            shared=shared(settings),
             data=data_path(ground),
             ports=PORTS,
             db=elsewhere(settings, ground.place, "db"),

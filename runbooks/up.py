@@ -29,6 +29,7 @@ from runbooks.core.hold import holding
 from runbooks.core.host import Estate
 from runbooks.core.session import settings_of
 from runbooks.health import Health, judge
+from runbooks.parts.shared import settle
 from runbooks.status import ask_all
 
 READY_SECONDS = 300  # a loaded two-core machine took 100
@@ -50,7 +51,9 @@ def up(stack: str, site: str, plan: bool, yes: bool) -> Exit:
         choice = choose(engines, say, only)
         console.print(f"stack {settings.stack}: engine {choice.engine}: {choice.why}", markup=False)
         if plan:
-            _declare(engines, choice, foresee(engines, ROOT), only, True, console)
+            foreseen = foresee(engines, ROOT)
+            _declare(engines, choice, foreseen, only, True, console)
+            settle(settings, foreseen.secrets, True, console)
             return Exit.DONE
         with accounted("up", settings) as account:
             with account.step("Prepare secrets and images", "plan"):
@@ -59,6 +62,8 @@ def up(stack: str, site: str, plan: bool, yes: bool) -> Exit:
                 _declare(engines, choice, prepared, only, False, console)
             with account.step("Wait until the stack serves", "test"):
                 _wait(settings, prepared.secrets, only, console)
+            with account.step("Hold the cluster to the config"):
+                settle(settings, prepared.secrets, False, console)
     take_along(settings, prepared.secrets)
     return Exit.DONE
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from runbooks.core.command import Command
 from runbooks.core.errors import NotReady
 
 CONFIG = "/config/patroni.yml"
+REST = "https://localhost:8008"
+CURL = ("curl", "-sS", "--fail", "--max-time", "5", "--cacert", "/config/ca.crt")
 SYNCHRONOUS = "sync_standby"
 LEADERS = ("leader", "standby_leader")
 HEALTHY = ("running", "streaming")
@@ -58,25 +62,24 @@ class Cluster:
         return any(member.role == SYNCHRONOUS and member.healthy for member in self.members)
 
 
-def cluster(port: int = 8008) -> Command[Cluster]:
+def cluster() -> Command[Cluster]:
     """Ask a member's own REST service, from inside its container, for the whole cluster.
 
     Not patronictl, which takes a second to start. The certificate is checked against the stack's own authority.
     """
-    return Command(
-        argv=(
-            "curl",
-            "-sS",
-            "--fail",
-            "--max-time",
-            "5",
-            "--cacert",
-            "/config/ca.crt",
-            f"https://localhost:{port}/cluster",
-        ),
-        parse=_cluster,
-        within=8,
-    )
+    return Command(argv=(*CURL, f"{REST}/cluster"), parse=_cluster, within=8)
+
+
+def shared() -> Command[dict[str, Any]]:
+    """Ask for what all members share, as Patroni keeps it in etcd."""
+    return Command(argv=(*CURL, f"{REST}/config"), parse=json.loads, within=8)
+
+
+def share(values: Mapping[str, object]) -> Command[str]:
+    """Set `values` for all members; what they do not name stays. Patroni wants a certificate of the stack for it."""
+    own = ("--cert", "/config/tls.crt", "--key", "/config/tls.key")
+    argv = (*CURL, *own, "--request", "PATCH", "--data", "@-", f"{REST}/config")
+    return Command(argv=argv, stdin=json.dumps(values), within=8)
 
 
 def listing() -> Command[Cluster]:

@@ -62,3 +62,11 @@ def test_free_space() -> None:
     assert docker.free("/data").parse(recorded("coreutils-9.7-df.txt")) == docker.Space(
         size=270553174016, free=68615618560
     )
+
+
+def test_what_members_share_is_set_by_stdin_with_a_certificate() -> None:
+    """Patroni merges it into what there is, and lets nobody do so without a certificate."""
+    command = patroni.share({"ttl": 30})
+    assert command.argv[-5:] == ("--request", "PATCH", "--data", "@-", "https://localhost:8008/config")
+    assert command.argv[7:11] == ("--cert", "/config/tls.crt", "--key", "/config/tls.key")
+    assert command.stdin == '{"ttl": 30}'

@@ -9,8 +9,9 @@ import pytest
 
 from infra import pins
 from infra.settings import Place, Site
-from runbooks.adapters import s3
+from runbooks.adapters import patroni, s3
 from runbooks.core.errors import Exit
+from runbooks.core.leader import leader
 from runbooks.core.lease import Holder, Lease
 from runbooks.core.quorum import Etcd
 from tests.drills.containers import KINDS, identities, inspect, labelled
@@ -99,6 +100,18 @@ def test_what_was_altered_by_hand_is_seen_and_mended(stack: Stack) -> None:
     changes_nothing(stack)
     for site in (jkt, sby):
         pays_again(stack, site)
+
+
+def test_what_the_members_share_is_brought_back_to_the_config(stack: Stack) -> None:
+    """A value that Patroni keeps in etcd: no file of a member reaches it once the cluster is made."""
+    member = leader(stack.estate)
+    member.do(patroni.share({"ttl": 30}))
+    said = "cluster: ttl 30 -> 20"
+    assert said in stack.inv("up", "--plan")
+    assert member.ask(patroni.shared())["ttl"] == 30, "a plan changes nothing"
+    assert said in stack.inv("up", within=AGAIN)
+    assert member.ask(patroni.shared())["ttl"] == 20
+    assert "cluster:" not in stack.inv("up", within=AGAIN)
 
 
 def test_a_foreign_container_with_a_declared_name_is_left_and_named(stack: Stack) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import configparser
 import json
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from cryptography import x509
 
+from infra.cluster import shared as shared_by_members
 from infra.render import render
 from tests.infra.declarations import Estate, on_hosts, shared
+from tests.infra.test_settings import lab
 
 ESTATES = pytest.mark.parametrize("estate", [shared(), on_hosts()], ids=["one engine", "three hosts"])
 
@@ -126,30 +129,11 @@ def test_the_route_asks_every_patroni_over_tls_who_leads(estate: Estate) -> None
     assert "init-addr last,libc,none" in config
 
 
-def test_a_stack_s_durability_reaches_the_cluster() -> None:
-    text = render("db/patroni.yml", **STRICT)
-    assert yaml.safe_load(text)["bootstrap"]["dcs"]["synchronous_mode_strict"] is True
+@pytest.mark.parametrize(("durability", "strict"), [("available", False), ("strict", True)])
+def test_a_stack_s_durability_reaches_the_cluster(durability: str, strict: bool, tmp_path: Path) -> None:
+    wanted = shared_by_members(lab(tmp_path, database={"durability": durability}))
+    assert wanted["synchronous_mode_strict"] is strict
 
 
-STRICT: dict[str, Any] = {
-    "cluster": "credit",
-    "name": "x",
-    "ports": {"patroni": 8008, "db": 5432},
-    "patroni": "x:8008",
-    "db": "x:5432",
-    "data": "/data/17/1",
-    "etcd": ["x:2379"],
-    "repositories": [1, 2],
-    "passwords": {"postgres": "a", "replicator": "b", "rewind": "c"},
-    "database": {
-        "ttl_seconds": 20,
-        "loop_wait_seconds": 1,
-        "retry_timeout_seconds": 3,
-        "durability": "strict",
-        "max_connections": 100,
-        "shared_buffers": "256MB",
-        "archive_timeout_seconds": 30,
-        "major": 17,
-        "generation": 1,
-    },
-}
+def test_a_new_cluster_is_made_with_what_up_later_holds_it_to() -> None:
+    assert patroni(shared())["bootstrap"]["dcs"] == shared_by_members(shared().settings)

@@ -94,6 +94,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(account, "ROOT", tmp_path)
     monkeypatch.setattr(up, "take_along", lambda settings, secrets: None)
     monkeypatch.setattr(up, "_wait", made.act("wait"))
+    monkeypatch.setattr(up, "settle", lambda settings, secrets, plan, console: made.act(f"settle {plan=}")())
     monkeypatch.setattr(up, "_embedded", made.act("embedded up"))
     monkeypatch.setattr(up, "_declared", lambda *_: [])
     monkeypatch.setattr(up, "refuse_losses", lambda declared, engines, only: None)
@@ -124,6 +125,7 @@ def test_up_and_down_leave_a_timed_record_each(world: World, tmp_path: Path) -> 
         ("Prepare secrets and images", "plan", "done"),
         ("Bring about what is declared", "implement", "done"),
         ("Wait until the stack serves", "test", "done"),
+        ("Hold the cluster to the config", "implement", "done"),
     ]
     assert (second.runbook, second.outcome) == ("down", "done")
     assert [step.title for step in second.steps] == ["Remove containers and networks"]
@@ -157,7 +159,7 @@ def test_a_down_that_left_a_place_is_recorded_as_degraded(world: World, tmp_path
 
 def test_up_under_pulumi_holds_the_lease_and_starts_what_was_stopped_first(world: World) -> None:
     brought_up()
-    assert world.did == ["lease", "started lab-jkt-api-1", "pulumi up", "release", "wait"]
+    assert world.did == ["lease", "started lab-jkt-api-1", "pulumi up", "release", "wait", "settle plan=False"]
 
 
 def test_up_of_one_site_touches_that_site(world: World) -> None:
@@ -167,7 +169,7 @@ def test_up_of_one_site_touches_that_site(world: World) -> None:
 
 def test_a_plan_takes_no_lease_starts_nothing_and_waits_for_nothing(world: World) -> None:
     assert brought_up(plan=True) == Exit.DONE
-    assert world.did == ["pulumi preview"]
+    assert world.did == ["pulumi preview", "settle plan=True"]
 
 
 @pytest.mark.parametrize("plan", [False, True])

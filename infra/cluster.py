@@ -1,0 +1,34 @@
+"""What the members of the database cluster share. Patroni keeps it in etcd: once made, no member's file changes it."""
+
+from __future__ import annotations
+
+from infra.settings import Settings
+
+
+def shared(settings: Settings) -> dict[str, object]:
+    """Return Patroni's dynamic configuration as the stack's config wants it."""
+    database = settings.database
+    return {
+        "ttl": database.ttl_seconds,
+        "loop_wait": database.loop_wait_seconds,
+        "retry_timeout": database.retry_timeout_seconds,
+        "maximum_lag_on_failover": 1048576,
+        "synchronous_mode": True,
+        "synchronous_mode_strict": database.durability == "strict",
+        "primary_start_timeout": 0,
+        "primary_stop_timeout": 10,
+        "postgresql": {
+            "use_pg_rewind": True,
+            "use_slots": True,
+            # What must be alike on both members; the rest is in each member's own file.
+            "parameters": {
+                "max_connections": database.max_connections,
+                "max_wal_senders": 10,
+                "max_replication_slots": 10,
+                "wal_level": "replica",
+                "wal_log_hints": "on",
+                "hot_standby": "on",
+                "track_commit_timestamp": "on",
+            },
+        },
+    }
