@@ -10,7 +10,7 @@ import pulumi
 
 from infra.archive import Repository, configuration, peer_of, repository
 from infra.database import Database
-from infra.member import CA, Ground, Shape, member
+from infra.member import CA, Ground, Shape, member, metrics_address
 from infra.settings import Site
 
 
@@ -41,6 +41,7 @@ class Backup(pulumi.ComponentResource):
                 role="backup",
                 files={
                     "pgbackrest.conf": configuration(ground, settings.sites, peer=peer_of(ground, args.other)),
+                    "metrics.address": metrics_address(ground, "backup"),
                     "first-boot.json": json.dumps(_first_boot(ground, repository(ground, args.site))),
                 },
                 health=("pgbackrest", "--config=/config/pgbackrest.conf", "--log-level-console=off", "server-ping"),

@@ -33,7 +33,7 @@ class Gateway(pulumi.ComponentResource):
             ground,
             Shape(
                 role="gateway",
-                files=configuration("gateway", apis=apis),
+                files=configuration(ground, "gateway", apis=apis),
                 health=HEALTH,
                 published=outside if site.publish.gateway or not settings.one_engine else {},
             ),

@@ -69,6 +69,12 @@ def elsewhere(settings: Settings, place: Place, role: str) -> str:
     return address(settings, next(other for other in settings.places if other.name != place.name), place, role)
 
 
+def metrics_address(ground: Ground, role: str) -> str:
+    """Return `host:port` at which `role` shows its metrics: on its place's own LAN, not on the link."""
+    host, _, _ = address(ground.settings, ground.place, ground.place, role).partition(":")
+    return f"{host}:{PORTS['metrics']}"
+
+
 def labels(settings: Settings, name: str, role: str, place: str = "") -> dict[str, str]:
     """Return what tells our objects from all others on an engine, and finds them without any state."""
     of_place = {"separuh.place": place} if place else {}

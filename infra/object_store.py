@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra.member import CA, Ground, Shape, member, volume
+from infra.member import CA, Ground, Shape, member, metrics_address, volume
 from infra.settings import PORTS, MiB, Site, published
 
 TMP_BYTES = 256 * MiB
@@ -37,7 +37,10 @@ class ObjectStore(pulumi.ComponentResource):
             ground,
             Shape(
                 role="store",
-                files={"store.json": json.dumps({"access_key": key.access_key, "secret_key": key.secret_key})},
+                files={
+                    "metrics.address": metrics_address(ground, "store"),
+                    "store.json": json.dumps({"access_key": key.access_key, "secret_key": key.secret_key}),
+                },
                 health=("curl", "-fsS", "--cacert", CA, "-o", "/dev/null", f"https://localhost:{PORTS['store']}/"),
                 volumes=((data, "/data"),),
                 tmpfs={"/tmp": TMP_BYTES},  # noqa: S108 - inside the container

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra.member import Ground, Shape, member
+from infra.member import Ground, Shape, member, metrics_address
 from infra.render import render
 from infra.settings import PORTS
 
@@ -33,6 +33,7 @@ class Pooler(pulumi.ComponentResource):
                 role="pooler",
                 files={
                     "pgbouncer.ini": render("pooler/pgbouncer.ini", cluster=settings.cluster, ports=PORTS),
+                    "metrics.address": metrics_address(ground, "pooler"),
                     "userlist.txt": render("pooler/userlist.txt", passwords=passwords),
                 },
                 health=("bash", "-c", f"</dev/tcp/localhost/{PORTS['pooler']}"),

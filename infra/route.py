@@ -38,7 +38,7 @@ class Route(pulumi.ComponentResource):
             ground,
             Shape(
                 role="route",
-                files=configuration("route", members=members),
+                files=configuration(ground, "route", members=members),
                 health=HEALTH,
                 aliases=("leader",),
             ),

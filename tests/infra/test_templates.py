@@ -129,6 +129,18 @@ def test_the_route_asks_every_patroni_over_tls_who_leads(estate: Estate) -> None
     assert "init-addr last,libc,none" in config
 
 
+@ESTATES
+def test_metrics_are_shown_on_the_place_s_own_lan_alone(estate: Estate) -> None:
+    for role in ("backup", "pooler", "store"):
+        assert estate.files(f"lab-jkt-{role}-1")["metrics.address"] == f"{role}-1.jkt:8404"
+    for role in ("route", "gateway"):
+        lines = estate.files(f"lab-jkt-{role}-1")["haproxy.cfg"].splitlines()
+        bound = [line.split()[1] for line in lines if line.startswith("  bind ") and line.endswith(":8404")]
+        assert bound == [f"{role}-1.jkt:8404", "127.0.0.1:8404"]
+    voter = yaml.safe_load(estate.files("lab-bdg-etcd-1")["etcd.yml"])
+    assert voter["listen-metrics-urls"] == "http://127.0.0.1:8404"
+
+
 @pytest.mark.parametrize(("durability", "strict"), [("available", False), ("strict", True)])
 def test_a_stack_s_durability_reaches_the_cluster(durability: str, strict: bool, tmp_path: Path) -> None:
     wanted = shared_by_members(lab(tmp_path, database={"durability": durability}))
