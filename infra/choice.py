@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra import pulumi_cli
-from infra.embedded_compare import Refused
+from infra.embedded_objects import Refused
 from infra.engines import Engines
 from infra.machine import Say
 from infra.present import ENGINE_LABEL, labels, look

@@ -7,8 +7,8 @@ unknown, so a program that uses such an output is told so here, before anything 
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -20,7 +20,6 @@ from infra.settings import SettingsError
 SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - how Pulumi's wire format marks a secret
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-STACK_TYPE = "pulumi:pulumi:Stack"
 
 
 class DeclarationError(SettingsError):
@@ -31,12 +30,10 @@ class DeclarationError(SettingsError):
 class Options:
     """What Pulumi calls resource options. `depends_on` holds URNs; `provider` is the URN of an explicit provider."""
 
-    parent: str = ""
     provider: str = ""
     depends_on: tuple[str, ...] = ()
     protect: bool = False
     retain_on_delete: bool = False
-    delete_before_replace: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,32 +54,18 @@ def collect(declare: Callable[[], None], *, stack: str = "dev", project: str = "
 
     Raises DeclarationError where an input is a provider's output, and whatever `declare` itself raises.
     """
-    registered: list[tuple[Any, str]] = []
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
-        try:
-            _register(declare, registered, stack, project)
-        except BaseException as error:  # carried over to the caller's thread
-            failures.append(error)
-        finally:
-            loop.close()
-
     # Pulumi keeps its runtime in context variables and an event loop of the thread: a thread of our own leaves
     # nothing behind, so this runs any number of times in one process.
-    thread = threading.Thread(target=run, name="collect")
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
+    with ThreadPoolExecutor(1, "collect") as thread:
+        registered = thread.submit(_registered, declare, stack, project).result()
     return [_declared(request, urn) for request, urn in registered]
 
 
-def _register(declare: Callable[[], None], registered: list[tuple[Any, str]], stack: str, project: str) -> None:
+def _registered(declare: Callable[[], None], stack: str, project: str) -> list[tuple[Any, str]]:
     import pulumi.runtime  # noqa: PLC0415 - 0.5 s: only who collects pays for it
     from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks  # noqa: PLC0415
+
+    registered: list[tuple[Any, str]] = []
 
     class Echo(Mocks):
         """Answers with the inputs alone, and with no id, as a preview does."""
@@ -100,21 +83,27 @@ def _register(declare: Callable[[], None], registered: list[tuple[Any, str]], st
 
         def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the name of the call on the wire
             response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
-            if request.type != STACK_TYPE:
+            if request.type != "pulumi:pulumi:Stack":
                 registered.append((request, response.urn))
             return response
 
     mocks = Echo()
-    pulumi.runtime.set_mocks(mocks, project=project, stack=stack, preview=True, monitor=Recorder(mocks))
-    pulumi.runtime.test(declare)()  # type: ignore[no-untyped-call]
+    asyncio.set_event_loop(loop := asyncio.new_event_loop())
+    try:
+        pulumi.runtime.set_mocks(mocks, project=project, stack=stack, preview=True, monitor=Recorder(mocks))
+        pulumi.runtime.test(declare)()  # type: ignore[no-untyped-call]
+    finally:
+        loop.close()
+    return registered
 
 
 def _declared(request: Any, urn: str) -> Declared:
     secrets: set[str] = set()
-    inputs: dict[str, Any] = {}
-    for key, value in json_format.MessageToDict(request.object).items():
-        if value is not None:
-            inputs[key] = _plain(value, f"{request.type} {request.name}: {key}", partial(secrets.add, key))
+    inputs = {
+        key: _plain(value, f"{request.type} {request.name}: {key}", partial(secrets.add, key))
+        for key, value in json_format.MessageToDict(request.object).items()
+        if value is not None
+    }
     return Declared(
         type=request.type,
         name=request.name,
@@ -123,12 +112,10 @@ def _declared(request: Any, urn: str) -> Declared:
         inputs=inputs,
         secrets=frozenset(secrets),
         options=Options(
-            parent="" if f"::{STACK_TYPE}::" in request.parent else request.parent,
             provider=request.provider.rpartition("::")[0],  # <urn>::<id>
             depends_on=tuple(sorted(request.dependencies)),
             protect=request.protect,
             retain_on_delete=request.retainOnDelete,
-            delete_before_replace=request.deleteBeforeReplace,
         ),
     )
 

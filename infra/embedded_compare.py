@@ -5,112 +5,85 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from infra import embedded_container as container
-from infra.collect import DeclarationError, Declared
-from infra.embedded_container import Difference
-from infra.present import ENGINE_LABEL, PLACE_LABEL, STACK_LABEL, Present
-from infra.settings import SettingsError
+from infra.collect import Declared
+from infra.embedded_objects import FIELDS, KINDS, inputs, networks
+from infra.present import Present
 
-KINDS = {
-    "docker:index/network:Network": "network",
-    "docker:index/volume:Volume": "volume",
-    "docker:index/container:Container": "container",
-}
-_INPUTS = {
-    "network": {"driver": "Driver", "internal": "Internal", "labels": "Labels"},
-    "volume": {"driver": "Driver", "driverOpts": "Options", "labels": "Labels"},
-}
-_DEFAULT_DRIVER = {"network": "bridge", "volume": "local"}
+# What the engine changes on a living container; any other difference takes a new one.
+LIVE = frozenset({"memory", "memorySwap", "cpuShares", "restart", "networks", "state"})
 
 
-class Refused(SettingsError):
-    """This plan is not carried out, and nothing was changed; the message says why and what to do instead."""
-
-
-def check(one: Declared, stack: str) -> None:
-    """Raise Refused for a type, and DeclarationError for an input, that this engine does not do."""
-    if one.type not in KINDS:
-        raise Refused(
-            f"{one.name} is a {one.type}, and the embedded engine does only Docker networks, volumes and "
-            "containers: bring this stack up with Pulumi (engine: pulumi)"
-        )
-    kind = KINDS[one.type]
-    if declared_labels(one).get(STACK_LABEL) != stack or "name" not in one.inputs:
-        raise DeclarationError(f"{kind} {one.name} needs a name and the label {STACK_LABEL}={stack}")
-    if kind == "container":
-        container.check(one)
-    elif unknown := sorted(set(one.inputs) - {"name", *_INPUTS[kind]}):
-        raise DeclarationError(f"{kind} {one.name}: the embedded engine does not know {', '.join(unknown)}")
-
-
-def declared_labels(one: Declared) -> dict[str, str]:
-    """Return the declared labels; where they name the engine, this one, whatever the program wrote."""
-    given = {entry["label"]: entry["value"] for entry in one.inputs.get("labels", [])}
-    return {**given, ENGINE_LABEL: "embedded"} if ENGINE_LABEL in given else given
-
-
-def place_of(one: Declared) -> str:
-    """Return the place that the object's label names; the link between places names none."""
-    return declared_labels(one).get(PLACE_LABEL, "")
-
-
-def compare(one: Declared, here: Present, new_networks: Collection[str]) -> tuple[str, tuple[str, ...]]:
+def compare(one: Declared, here: Present, anew: Collection[str]) -> tuple[str, tuple[str, ...]]:
     """Return the verb that makes `one` as declared, and why; an empty verb when it is.
 
-    `new_networks` are those that this plan makes anew. Raises Refused for a volume that is unlike its declaration.
+    `anew` are the networks that this plan makes. Of a volume nothing is compared: it holds data, and stays.
     """
-    kind, name = KINDS[one.type], str(one.inputs["name"])
-    found = here.found[kind].get(name)
+    kind = KINDS[one.type]
+    found = here.found[kind].get(one.inputs["name"])
     if found is None:
         return "create", ()
+    pairs = {} if kind == "volume" else _own(kind, one, found)
     if kind == "container":
-        return _container(one, found, here, new_networks)
-    unlike = _unlike(kind, one, found)
-    if unlike and kind == "volume":
-        raise Refused(f"volume {name} holds data and is never replaced, yet it is not as declared: {'; '.join(unlike)}")
-    return ("replace" if unlike else ""), unlike
-
-
-def _container(
-    one: Declared, found: Mapping[str, Any], here: Present, new_networks: Collection[str]
-) -> tuple[str, tuple[str, ...]]:
-    unlike = container.differences(one, found, here.images[one.inputs["image"]])
-    state = _state(one, found)
-    why = [str(difference) for difference in unlike]
-    why += [f"networks: {network} is a new one" for network in _stale_networks(found, here, new_networks)]
-    if state == "dead" or any(difference.attribute not in container.LIVE for difference in unlike):
-        return "replace", tuple(why) or ("state: dead -> running",)
-    verb = "update" if why else "start" if state else ""
-    return verb, (*why, *([f"state: {state} -> running"] if state else []))
-
-
-def _unlike(kind: str, one: Declared, found: Mapping[str, Any]) -> tuple[str, ...]:
-    wanted = {"driver": _DEFAULT_DRIVER[kind], **one.inputs, "labels": declared_labels(one)}
-    if kind == "volume":
-        wanted["labels"] = found.get("Labels")  # they cannot change without losing the data, and say that it is ours
-    return tuple(
-        str(Difference(name, str(found.get(key)), str(wanted.get(name))))
-        for name, key in _INPUTS[kind].items()
-        if (found.get(key) or None) != (wanted.get(name) or None)
+        pairs |= _besides(one, found, here, anew)
+    # The engine answers null, "", [] and 0 for the same nothing.
+    unlike = {name: pair for name, pair in pairs.items() if (pair[0] or None) != (pair[1] or None)}
+    why = tuple(
+        f"{name}: {_shown(before, after)} -> {_shown(after, before)}" for name, (before, after) in unlike.items()
     )
+    if not unlike.keys() <= LIVE or unlike.get("state", ("",))[0] == "dead":
+        return "replace", why
+    return ("start" if unlike.keys() == {"state"} else "update" if unlike else ""), why
 
 
-def _stale_networks(found: Mapping[str, Any], here: Present, new_networks: Collection[str]) -> list[str]:
-    """Return the networks the container was attached to that are not the ones of that name any more."""
-    stale = []
-    for name, endpoint in (found["NetworkSettings"]["Networks"] or {}).items():
-        attached = endpoint.get("NetworkID")  # empty until the first start
-        current = here.found["network"].get(name)
-        if attached and (name in new_networks or (current is not None and attached != current["Id"])):
-            stale.append(name)
-    return stale
+def attached(found: Mapping[str, Any], current: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return networks and aliases of a container's inspect data; `current` has the ids of the networks that stand.
+
+    Left out are networks that stand no more, and the aliases that the engine gives: id and host name.
+    """
+    of_engine = {found["Id"][:12], found["Config"]["Hostname"]}
+    return {
+        name: sorted({*(endpoint["Aliases"] or [])} - of_engine)
+        for name, endpoint in found["NetworkSettings"]["Networks"].items()
+        if endpoint["NetworkID"] in ("", current.get(name))  # it is empty until the first start
+    }
 
 
-def _state(one: Declared, found: Mapping[str, Any]) -> str:
-    """Return the state that keeps the container from being as declared, or nothing."""
-    status = str(found["State"]["Status"])
-    if not one.inputs.get("start", True) or status in ("running", "restarting"):
-        return ""
-    if not one.inputs.get("mustRun", True) and status != "created":
-        return ""  # it ran, and may end
-    return status
+def _own(kind: str, one: Declared, found: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return every attribute that the table names, as it is and as it is declared."""
+    given = inputs(one)
+    pairs: dict[str, tuple[Any, Any]] = {}
+    for name, (path, make, filled) in FIELDS[kind].items():
+        if name in given or not filled:
+            before: Any = found
+            for key in path.split("/"):
+                before = (before or {}).get(key)
+            pairs[name] = before, make(given[name]) if name in given else None
+    before, after = pairs["labels"]
+    pairs["labels"] = {label: (before or {}).get(label) for label in after}, after  # the image may have more of them
+    if "volumes" in pairs:
+        pairs["volumes"] = sorted(pairs["volumes"][0] or []), pairs["volumes"][1]  # Pulumi gives them in any order
+    return pairs
+
+
+def _besides(
+    one: Declared, found: Mapping[str, Any], here: Present, anew: Collection[str]
+) -> dict[str, tuple[Any, Any]]:
+    """Return what of a container is compared with more than its own inspect data."""
+    pairs: dict[str, tuple[Any, Any]] = {}
+    image = here.images[one.inputs["image"]] or {"Id": "(not on this engine yet)"}
+    if found["Image"] != image["Id"]:
+        pairs["image"] = f"{found['Config']['Image']} {found['Image']}", f"{one.inputs['image']} {image['Id']}"
+    if wanted := networks(one):
+        current = {name: data["Id"] for name, data in here.found["network"].items() if name not in anew}
+        pairs["networks"] = attached(found, current), wanted
+    status = found["State"]["Status"]
+    if one.inputs.get("start", True) and status not in ("running", "restarting"):
+        pairs["state"] = status, "running"
+    return pairs
+
+
+def _shown(value: Any, other: Any) -> str:
+    """Return a value as a plan shows it; of two tables, what differs."""
+    if isinstance(value, dict) and isinstance(other, dict):
+        value = {key: part for key, part in value.items() if part != other.get(key)}
+    return "nothing" if value in (None, "", [], {}) else str(value)

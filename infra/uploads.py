@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
 import json
 import tarfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from infra.collect import DeclarationError
 
 UPLOADS_LABEL = "separuh.uploads"
-_KNOWN = {"file", "content", "contentBase64", "source", "sourceHash", "permissions", "owner", "group", "executable"}
+_INPUTS = {"file", "content", "owner", "group", "permissions"}
 
 
 def digest(uploads: Sequence[Mapping[str, Any]]) -> str:
@@ -25,9 +23,8 @@ def digest(uploads: Sequence[Mapping[str, Any]]) -> str:
     """
     whole = hashlib.sha256()
     for upload in sorted(uploads, key=lambda upload: str(upload["file"])):
-        owner, group, mode = _ownership(upload)
-        content = hashlib.sha256(_content(upload)).hexdigest()
-        whole.update(json.dumps([upload["file"], owner, group, mode, content]).encode())
+        content = hashlib.sha256(upload["content"].encode()).hexdigest()
+        whole.update(json.dumps([upload["file"], *_ownership(upload), content]).encode())
     return whole.hexdigest()[:32]
 
 
@@ -36,7 +33,7 @@ def archive(uploads: Sequence[Mapping[str, Any]]) -> bytes:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
         for upload in uploads:
-            content = _content(upload)
+            content = upload["content"].encode()
             entry = tarfile.TarInfo(str(upload["file"]).lstrip("/"))
             entry.uid, entry.gid, entry.mode = _ownership(upload)
             entry.size = len(content)
@@ -44,21 +41,8 @@ def archive(uploads: Sequence[Mapping[str, Any]]) -> bytes:
     return stream.getvalue()
 
 
-def _content(upload: Mapping[str, Any]) -> bytes:
-    unknown = sorted(set(upload) - _KNOWN)
-    if unknown:
-        raise DeclarationError(f"upload {upload['file']}: the embedded engine does not know {', '.join(unknown)}")
-    if "source" in upload:
-        return Path(upload["source"]).read_bytes()
-    if "contentBase64" in upload:
-        return base64.b64decode(upload["contentBase64"])
-    return str(upload.get("content", "")).encode()
-
-
 def _ownership(upload: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Return uid, gid and mode; the provider's own defaults are root and 0644."""
-    mode = upload.get("permissions") or ("0744" if upload.get("executable") else "0644")
-    try:
-        return int(upload.get("owner") or 0), int(upload.get("group") or 0), int(mode, 8)
-    except ValueError as error:
-        raise DeclarationError(f"upload {upload['file']}: owner and group are numbers, permissions octal") from error
+    """Return uid, gid and mode."""
+    if upload.keys() != _INPUTS:
+        raise DeclarationError(f"upload {upload['file']}: the embedded engine takes {', '.join(sorted(_INPUTS))}")
+    return int(upload["owner"]), int(upload["group"]), int(upload["permissions"], 8)

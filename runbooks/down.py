@@ -6,16 +6,15 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 
-import docker
 from rich.console import Console
 
 from infra import embedded, pulumi_engine
 from infra.choice import PULUMI, choose, maker
+from infra.embedded_plan import Change, removal
 from infra.engines import Engines
 from infra.identity import SecretsError
 from infra.local_engine import ensure
 from infra.machine import say_on_stderr as say
-from infra.present import look
 from infra.settings import ROOT, Settings
 from runbooks.core.account import accounted
 from runbooks.core.errors import Exit, Failed, NotReady
@@ -36,7 +35,8 @@ def down(stack: str, volumes: bool, confirm: str, plan: bool) -> Exit:
         if not places:
             raise NotReady(f"no engine of stack {settings.stack} answers (see above): nothing was removed")
         if plan:
-            _list(engines, places, volumes, console)
+            for change in removal(engines, volumes=volumes, only=places).changes:
+                console.print(f"remove {change.kind} {change.name}", markup=False)
             return Exit.DONE
         if volumes or settings.production:
             _confirm(settings, confirm)
@@ -61,15 +61,16 @@ def down(stack: str, volumes: bool, confirm: str, plan: bool) -> Exit:
 
 
 def _remove(engines: Engines, places: Collection[str], volumes: bool, console: Console) -> None:
+    def report(change: Change, _: float) -> None:
+        console.print(f"removed {change.kind} {change.name}", markup=False)
+
     only = () if len(places) == len(engines.places) else places
-    if maker(engines, places) == PULUMI and (cli := choose(engines, say, places).cli):
-        try:
+    try:
+        if maker(engines, places) == PULUMI and (cli := choose(engines, say, places).cli):
             pulumi_engine.down(engines.settings, ROOT, cli, only=only)
-        except pulumi_engine.PulumiFailed as failure:
-            raise Failed(str(failure)) from failure
-    embedded.down(
-        engines, volumes=volumes, report=lambda kind, name: console.print(f"removed {kind} {name}"), only=only
-    )
+        embedded.down(engines, volumes=volumes, report=report, only=only)
+    except (pulumi_engine.PulumiFailed, embedded.ApplyFailed) as failure:
+        raise Failed(str(failure)) from failure
 
 
 @contextmanager
@@ -83,16 +84,6 @@ def _lease(settings: Settings) -> Iterator[None]:
         else:
             held.enter_context(holding(settings, secrets, "down"))
         yield
-
-
-def _list(engines: Engines, places: Collection[str], volumes: bool, console: Console) -> None:
-    kinds = ("container", "network", "volume") if volumes else ("container", "network")
-    clients: dict[str, docker.DockerClient] = {engines.engine(place): engines.client(place) for place in places}
-    for client in clients.values():
-        found = look(client, engines.settings.stack).found
-        for kind in kinds:
-            for name in found[kind]:
-                console.print(f"remove {kind} {name}", markup=False)
 
 
 def _confirm(settings: Settings, typed: str) -> None:

@@ -13,7 +13,7 @@ from infra import pulumi_engine
 from infra.choice import EMBEDDED, Choice, choose
 from infra.collect import Declared, collect
 from infra.embedded import ApplyFailed, apply
-from infra.embedded_compare import Refused
+from infra.embedded_objects import Refused
 from infra.embedded_plan import Change, Plan, plan, refuse_losses, summary, table
 from infra.engines import Engines
 from infra.estate import declare

@@ -92,20 +92,18 @@ def program(stack: str, choices: Choices = Choices()) -> Callable[[], None]:
                 hostname=member_name,
                 command=list(choices.command),
                 user="5432:5432",
-                envs=["ROLE=db"],
                 labels=on("Container", member_name, given),
                 memory=choices.memory_mb,
                 memory_swap=choices.memory_mb,
                 log_driver="local",
                 cpu_shares=64,
                 restart="unless-stopped",
-                init=True,
                 read_only=True,
                 tmpfs={"/tmp": "size=1m,mode=1777", "/run": "size=1m"},  # noqa: S108 - in a container
                 security_opts=["no-new-privileges"],
                 capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
                 healthcheck=docker.ContainerHealthcheckArgs(
-                    tests=["CMD", "true"], interval="1m30s", timeout="500ms", start_period="2s", retries=3
+                    tests=["CMD", "true"], interval="90s", timeout="5s", start_period="2s", retries=3
                 ),
                 stop_timeout=1,
                 destroy_grace_seconds=1,

@@ -10,7 +10,7 @@ import pytest
 
 from infra import choice, pulumi_cli
 from infra.choice import EMBEDDED, PULUMI, Choice, choose, maker, refuse_embedded
-from infra.embedded_compare import Refused
+from infra.embedded_objects import Refused
 from infra.present import Present
 from tests.infra.test_settings import apart, lab
 

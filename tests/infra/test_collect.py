@@ -30,23 +30,20 @@ def test_a_member_depends_on_its_files_its_volume_and_its_networks() -> None:
     assert names == {"few-sby-db-1-files", "few-sby", "few-link", "few-sby-db-1-config"}
 
 
-def test_options_are_kept_with_parent_and_provider() -> None:
+def test_options_are_kept_with_the_provider() -> None:
     def declare() -> None:
         import pulumi  # noqa: PLC0415
         import pulumi_docker as docker  # noqa: PLC0415
 
         site = pulumi.ComponentResource("separuh:infra:Site", "jkt")
         far = docker.Provider("far", host="ssh://root@203.0.113.7")
-        options = pulumi.ResourceOptions(
-            parent=site, provider=far, protect=True, retain_on_delete=True, delete_before_replace=True
-        )
+        options = pulumi.ResourceOptions(parent=site, provider=far, protect=True, retain_on_delete=True)
         docker.Volume("data", name="data", opts=options)
 
     declared = {one.name: one for one in collect(declare)}
     data = declared["data"].options
-    assert data.parent == declared["jkt"].urn
     assert data.provider == declared["far"].urn
-    assert (data.protect, data.retain_on_delete, data.delete_before_replace) == (True, True, True)
+    assert (data.protect, data.retain_on_delete) == (True, True)
     assert not declared["jkt"].custom
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from infra import embedded, pulumi_engine
 from infra.choice import EMBEDDED, PULUMI, Choice
-from infra.embedded_compare import Refused
+from infra.embedded_objects import Refused
 from infra.pulumi_engine import PulumiFailed
 from infra.settings import Settings
 from runbooks import down, up
