@@ -28,12 +28,15 @@ class ByHand:
         values = yaml.safe_load((root / "Pulumi.test.yaml").read_text())["config"]
         for site in values["separuh:sites"]:
             site["publish"].update(PORTS[site["name"]])
-        values["separuh:engine"] = "auto"
-        self.config = root / f"Pulumi.{NAME}.yaml"
-        self.config.write_text(yaml.safe_dump({"config": values}))
+        self._values, self._config = values, root / f"Pulumi.{NAME}.yaml"
+        self.set_engine("auto")
         self.root, self.stack = root, Stack(NAME, root)
         self.path = f"{cli.parent}{os.pathsep}{os.environ['PATH']}"
         self.state = root / ".separuh" / "pulumi"
+
+    def set_engine(self, name: str) -> None:
+        """Say in the stack's values which engine is to be used."""
+        self._config.write_text(yaml.safe_dump({"config": {**self._values, "separuh:engine": name}}))
 
     def shell(self, lines: str, within: float = AGAIN) -> str:
         """Type lines, in a shell that gives up at the first that fails."""

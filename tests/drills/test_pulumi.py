@@ -1,4 +1,4 @@
-"""Pulumi's own engine, typed by hand as docs/pulumi.md says: it makes what is declared, and nothing of it is left."""
+"""Pulumi's own engine, typed by hand as docs/pulumi.md says: it makes what is declared, as the embedded one does."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import pytest
 
 from infra import pins, pulumi_cli
 from infra.collect import collect
-from infra.embedded_compare import KINDS as TYPES
 from infra.embedded_compare import compare
+from infra.embedded_objects import KINDS as TYPES
 from infra.estate import declare
 from infra.present import look
 from infra.uploads import archive
+from tests.drills import likeness
 from tests.drills.by_hand import AGAIN, FIRST_UP, NAME, ByHand, documented
 from tests.drills.containers import KINDS, identities, labelled
 from tests.drills.customer import pays
@@ -148,9 +149,24 @@ def test_one_site_is_mended_while_the_other_stands_still(hand: ByHand) -> None:
 
 
 def test_the_embedded_engine_leaves_it_alone(hand: ByHand) -> None:
-    text = hand.config.read_text()
-    hand.config.write_text(text.replace("separuh:engine: auto", "separuh:engine: embedded"))
+    hand.set_engine("embedded")
     try:
         assert "was made by the engine pulumi" in hand.stack.inv("up", code=3)
     finally:
-        hand.config.write_text(text)
+        hand.set_engine("auto")
+
+
+def test_the_embedded_engine_makes_the_same_of_every_object(hand: ByHand) -> None:
+    """Last, as it takes down what Pulumi made, and makes it again with the same secrets and images."""
+    client = docker_sdk.from_env()
+    try:
+        by_pulumi = likeness.objects(client, NAME)
+        hand.stack.inv("down", "--volumes", "--confirm", NAME, within=AGAIN)
+        hand.set_engine("embedded")
+        assert f"stack {NAME}: engine embedded: the settings say so" in hand.stack.inv("up", within=AGAIN)
+        by_embedded = likeness.objects(client, NAME)
+    finally:
+        client.close()
+    assert len(by_pulumi) > len(pins.members(hand.settings()))
+    told = likeness.unlike(by_pulumi, by_embedded)
+    assert not told, "\n".join(told)
