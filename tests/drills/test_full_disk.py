@@ -1,0 +1,83 @@
+"""Disks that are nearly full, for real: of a database, and of a store."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from infra.settings import ROOT, MiB
+from runbooks.core.errors import Exit
+from tests.drills.conftest import clear
+from tests.drills.limited import filled, small_volume
+from tests.drills.repositories import fill, labels, settled
+from tests.drills.stack import Stack
+
+pytestmark = [
+    pytest.mark.drill,
+    pytest.mark.full,  # a second stack beside the drills' own
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk under a volume"),
+]
+
+PORTS = {"jkt": {"gateway": 18280, "store": 18950}, "sby": {"gateway": 28280, "store": 28950}}
+DISK = 3072 * MiB
+AGAIN = 300  # seconds for one backup on a busy machine
+
+
+@dataclass(frozen=True)
+class Small:
+    """A stack whose first site's database and second site's store have a small disk each."""
+
+    stack: Stack
+    database: Path
+    store: Path
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
+    """Bring it up in a clone of its own; nothing of it is left."""
+    root = tmp_path_factory.mktemp("small") / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(root)], check=True)
+    (root / ".venv").symlink_to(ROOT / ".venv")
+    values = yaml.safe_load((root / "Pulumi.test.yaml").read_text())
+    for site in values["config"]["separuh:sites"]:
+        site["publish"].update(PORTS[site["name"]])
+    (root / "Pulumi.small.yaml").write_text(yaml.safe_dump(values))
+    stack = Stack("small", root)
+    clear(stack)
+    with ExitStack() as ending:
+        ending.callback(clear, stack)
+        database = ending.enter_context(small_volume("small-jkt-db-1", "db", DISK))
+        store = ending.enter_context(small_volume("small-sby-store-1", "store", DISK))
+        stack.inv("up", within=900)
+        ending.callback(stack.close)
+        fill(stack)
+        settled(stack)
+        yield Small(stack, database, store)
+
+
+def test_a_database_without_room_is_not_backed_up(small: Small) -> None:
+    """The precheck says how much is left, where, and what to do; nothing was changed."""
+    stack = small.stack
+    before = [labels(stack, site) for site in stack.estate.settings.sites]
+    with filled(small.database, left=400 * MiB):
+        said = stack.inv("backup", code=Exit.NOT_READY)
+        assert "- small-jkt-db-1: " in stack.inv("status", code=Exit.DEGRADED)
+    assert re.search(r"small-jkt-db-1: \d+ MiB free of \d+ in /data, less than the 1024 of separuh:backup", said), said
+    assert "enlarge the volume, or lower separuh:backup.free_bytes" in said
+    assert [labels(stack, site) for site in stack.estate.settings.sites] == before
+
+
+def test_a_store_without_room_is_left_out(small: Small) -> None:
+    """The other gets its backup; the one without room is not filled to the brim."""
+    with filled(small.store, left=400 * MiB):
+        said = small.stack.inv("backup", code=Exit.DEGRADED, within=AGAIN)
+    assert re.search(r"sby: no backup there: small-sby-store-1: \d+ MiB free of", said), said
+    assert set(small.stack.last_record()["figures"]["repositories"]) == {"jkt"}
