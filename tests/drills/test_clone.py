@@ -11,6 +11,7 @@ import pytest
 
 from infra.settings import ROOT
 from runbooks.core.errors import Exit
+from tests.drills.clones import cloned
 from tests.drills.containers import identities, labelled
 from tests.drills.stack import Stack
 
@@ -20,11 +21,7 @@ pytestmark = pytest.mark.drill
 @pytest.fixture
 def clone(stack: Stack, tmp_path: Path) -> Stack:
     """A fresh clone, which has the stack's config, and neither its secrets nor its pins."""
-    root = tmp_path / "clone"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(root)], check=True)
-    (root / ".venv").symlink_to(ROOT / ".venv")  # the packages, not the checkout
-    shutil.copy(ROOT / f"Pulumi.{stack.name}.yaml", root)  # a stack of somebody's own is not committed
-    return Stack(stack.name, root)
+    return cloned(stack, tmp_path / "clone")
 
 
 @pytest.fixture
