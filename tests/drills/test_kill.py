@@ -37,7 +37,7 @@ class Moment:
         return f"{self.step} {self.when}"
 
 
-ARCHIVING = 2  # the step that waits for both archives
+ARCHIVING = 2  # the step that waits for both archives, and is skipped where neither is behind
 BEFORE = Moment(1, "before")
 MIDDLES = [Moment(number, "middle") for number in range(1, len(STEPS) + 1)]
 EDGES = [Moment(step.step, when) for step in MIDDLES for when in ("begun", "after")]
@@ -72,7 +72,7 @@ def elsewhere(stack: Stack, usual: dict[int, float], tmp_path_factory: pytest.Te
 
 
 def give_work(stack: Stack) -> None:
-    """Leave each step something to do: rules off a bucket, no secrets in one store. The archive: see below."""
+    """Take the rules off a bucket and the secrets out of it, so that the steps that keep them have something to do."""
     site = sites_of(stack)[0]
     client, bucket = stack.estate.store(site).client, stack.estate.settings.bucket(site)
     client.delete_bucket_lifecycle(Bucket=bucket)
