@@ -115,6 +115,11 @@ class Digest:
     rows: int = 0
     sums: tuple[int, int] = (0, 0)
 
+    @classmethod
+    def told(cls, rows: Any, first: Any, second: Any) -> Digest:
+        """Return the digest that SQL tells as a count and two sums, which may be negative or beyond the modulus."""
+        return cls(int(rows), (int(first) % MODULUS, int(second) % MODULUS))
+
     def __add__(self, other: Digest) -> Digest:
         """Return the digest of both sets of rows together."""
         first, second = ((a + b) % MODULUS for a, b in zip(self.sums, other.sums, strict=True))
@@ -195,7 +200,6 @@ def chunks_of(size: int) -> int:
 
 def _digests(tables: Sequence[Layout], rows: list[tuple[Any, ...]]) -> dict[str, dict[int, Digest]]:
     found: dict[str, dict[int, Digest]] = {table.name: {} for table in tables}
-    for position, chunk, count, first, second in rows:
-        sums = (int(first) % MODULUS, int(second) % MODULUS)
-        found[tables[int(position)].name][int(chunk)] = Digest(int(count), sums)
+    for position, chunk, *told in rows:
+        found[tables[int(position)].name][int(chunk)] = Digest.told(*told)
     return found

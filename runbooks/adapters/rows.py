@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from runbooks.adapters.content import MODULUS, SEEDS, Digest, Layout, exact
+from runbooks.adapters.content import SEEDS, Digest, Layout, exact
 from runbooks.core.command import Query
 
 SHOWN = 200  # characters of a value; what follows is told by its digest
@@ -63,6 +63,4 @@ def _literal(text: str) -> str:
 
 
 def _listed(rows: list[tuple[Any, ...]]) -> dict[str, Digest]:
-    return {
-        label: Digest(int(count), (int(first) % MODULUS, int(second) % MODULUS)) for label, count, first, second in rows
-    }
+    return {label: Digest.told(*told) for label, *told in rows}

@@ -51,22 +51,21 @@ class Lease:
         self._mine = json.dumps(asdict(holder))
         deadline = self._deadline(wait)
         while (lease := self._quorum.claim(self._key, self._mine, self._ttl)) is None:
-            self._refuse_at(deadline)
+            self._refuse_at(deadline, self.holder())
         self._id, self._heard = lease, time.monotonic()
         threading.Thread(target=self._keep_alive, args=(lease,), daemon=True).start()
 
     def expect_free(self, wait: bool = False) -> None:
         """Raise LeaseHeld if another has the lease; with `wait`, only once a dead holder's would have ended."""
         deadline = self._deadline(wait)
-        while self.holder():
-            self._refuse_at(deadline)
+        while other := self.holder():
+            self._refuse_at(deadline, other)
 
     def _deadline(self, wait: bool) -> float:
         return time.monotonic() + (self._ttl + SLACK if wait else 0)
 
-    def _refuse_at(self, deadline: float) -> None:
-        """Raise LeaseHeld once it is too late, else wait a little."""
-        other = self.holder()
+    def _refuse_at(self, deadline: float, other: Holder | None) -> None:
+        """Raise LeaseHeld for `other` once it is too late, else wait a little."""
         if other and time.monotonic() >= deadline:
             raise LeaseHeld(
                 f"stack {self._stack}: {other.owner} holds the lease since {other.since} for: {other.reason} "
