@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from runbooks.core.command import Request
@@ -93,15 +94,14 @@ class Ledger:
         try:
             self._write(record.id, record.dump())
         except OSError as error:
-            return [f"record not kept in {self._directory}: {error.strerror}", *self._push({record.id: record.dump()})]
+            return [f"record not kept in {self._directory}: {error.strerror}", *self.push({record.id: record.dump()})]
         return self.push()
 
-    def push(self) -> list[str]:
-        """Copy to each store the records it lacks; return a line for each store that could not be written."""
-        return self._push({})
+    def push(self, homeless: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+        """Copy to each store the records it lacks; return a line for each store that could not be written.
 
-    def _push(self, homeless: Mapping[str, str]) -> list[str]:
-        """Copy what is here, and the `homeless` records (id to text), which could not be kept here."""
+        `homeless` are records (id to text) that could not be kept here.
+        """
         missed = []
         for store in self._stores:
             try:
