@@ -12,7 +12,8 @@ import docker
 from docker.errors import DockerException, ImageNotFound
 
 from infra import failures
-from infra.machine import STATE, MachineError, Say, say_on_stderr
+from infra.machine import STATE, MachineError
+from infra.say import Say, say_on_stderr
 
 TAG = "debian:trixie-slim"
 SUITE = "trixie"

@@ -9,8 +9,8 @@ from pathlib import Path
 from infra import pulumi_cli
 from infra.embedded_objects import Refused
 from infra.engines import Engines
-from infra.machine import Say
 from infra.present import ENGINE_LABEL, labels, look
+from infra.say import Say
 
 PULUMI, EMBEDDED = "pulumi", "embedded"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +19,13 @@ from docker.errors import BuildError, ImageNotFound
 from docker.models.images import Image as Built
 
 from infra import base_image
+from infra.say import Say
 from infra.settings import ROOT, SettingsError
 
 CONTEXT = ROOT / "infra" / "images"
 PACKAGES = "/usr/share/separuh/packages"
 INPUTS = "separuh.inputs"
 AT_ONCE = 2
-
-Say = Callable[[str], None]
 
 
 class ImagesError(SettingsError):

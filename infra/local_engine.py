@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.machine import DEFAULT_SOCKET, MachineError, Say, decide, engine_answers, observe, say_on_stderr
+from infra.machine import DEFAULT_SOCKET, MachineError, decide, engine_answers, observe
+from infra.say import Say, say_on_stderr
 
 PACKAGES = ("docker.io", "iptables", "containerd", "runc", "mmdebstrap", "openssh-client")
 CLI_PACKAGE = "docker-cli"  # Debian 13 split it off; Debian 12 has no such package

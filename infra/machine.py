@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +14,6 @@ import docker
 from docker.errors import DockerException
 
 from infra.settings import ROOT, SettingsError
-
-Say = Callable[[str], None]
 
 STATE = ROOT / ".separuh" / "machine"  # what is kept between runs on this machine; git ignores it
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
@@ -39,11 +35,6 @@ class Facts:
     root: bool = False
     debian: bool = False
     systemd: bool = False
-
-
-def say_on_stderr(line: str) -> None:
-    """Print one plain line; standard output belongs to the task (`--json`)."""
-    print(f"inv: {line}", file=sys.stderr, flush=True)
 
 
 def decide(facts: Facts) -> tuple[str, ...]:

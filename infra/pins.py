@@ -6,7 +6,7 @@ it, else in `.separuh/<stack>/images.yaml`; the config wins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import docker
@@ -14,9 +14,8 @@ import yaml
 from docker.errors import DockerException, ImageNotFound
 
 from infra.images import ROLES, ImagesError, build, missing, of_role
+from infra.say import Say
 from infra.settings import Settings, container
-
-Say = Callable[[str], None]
 
 
 def members(settings: Settings) -> dict[str, str]:

@@ -12,8 +12,8 @@ import docker
 from infra import pins, secrets
 from infra.engines import Engines
 from infra.images import of_role
-from infra.machine import Say
 from infra.present import look
+from infra.say import Say
 from infra.secrets import Secrets
 
 NOT_BUILT = "not-built-yet"  # a tag that no build makes: a plan shows it where an `up` would build

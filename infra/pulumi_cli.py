@@ -13,7 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from infra import failures
-from infra.machine import STATE, Say, say_on_stderr
+from infra.machine import STATE
+from infra.say import Say, say_on_stderr
 
 HOME = STATE / "pulumi"
 CLI, PLUGIN = "pulumi", "pulumi-plugin"  # what a failure is remembered as

@@ -14,7 +14,7 @@ from infra.embedded_plan import Change, removal
 from infra.engines import Engines
 from infra.identity import SecretsError
 from infra.local_engine import ensure
-from infra.machine import say_on_stderr as say
+from infra.say import say_on_stderr as say
 from infra.settings import ROOT, Settings
 from runbooks.core.account import accounted
 from runbooks.core.errors import Exit, Failed, NotReady

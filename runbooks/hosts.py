@@ -19,7 +19,7 @@ from docker.types import IPAMConfig, IPAMPool
 from infra import base_image, host_keys, local_engine
 from infra.engines import Engines, EngineUnreachable
 from infra.host_keys import HostKeys
-from infra.machine import say_on_stderr as say
+from infra.say import say_on_stderr as say
 from infra.settings import ROOT, Place, Settings, container
 from runbooks.core.errors import NotReady, NotVerified
 from runbooks.core.session import settings_of

@@ -18,9 +18,9 @@ from infra.embedded_plan import Change, Plan, plan, refuse_losses, summary, tabl
 from infra.engines import Engines
 from infra.estate import declare
 from infra.local_engine import ensure
-from infra.machine import say_on_stderr as say
 from infra.policy import broken
 from infra.prepare import Prepared, foresee, prepare
+from infra.say import say_on_stderr as say
 from infra.secrets import Secrets
 from infra.settings import ROOT, Settings
 from runbooks.core.account import accounted, take_along

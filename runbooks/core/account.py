@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from infra.machine import say_on_stderr as say
+from infra.say import say_on_stderr as say
 from infra.secrets import Secrets
 from infra.settings import ROOT, Settings, SettingsError
 from runbooks.core import spans

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from infra.machine import say_on_stderr as say
+from infra.say import say_on_stderr as say
 from infra.secrets import Secrets
 from infra.settings import Settings
 from runbooks.core.host import Estate
