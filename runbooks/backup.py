@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from infra.settings import Site
 from runbooks.adapters import docker, pgbackrest, postgres
 from runbooks.adapters.pgbackrest import KINDS, Backup
 from runbooks.core.errors import CommandFailed, Exit, NotReady, NotVerified, SeparuhError
+from runbooks.core.gather import together
 from runbooks.core.host import Host
 from runbooks.core.leader import leader
 from runbooks.core.procedure import carry_out
@@ -146,11 +148,11 @@ def push_archives(run: Run) -> None:
 def archives_current(run: Run) -> None:
     """A backup needs the segments written during it: neither site's archiver may be far behind."""
     limit = run.settings.backup.archive_lag_seconds
-    lags = {}
-    for site in chosen(run):
+    lags = run.figures["archive_lag_seconds"] = {}
+
+    def look(site: Site) -> None:
         archiver = run.estate.member(site, "db").ask(postgres.archiver())
         lags[site.name] = round(archiver.lag_seconds, 1)
-        run.figures["archive_lag_seconds"] = lags
         if archiver.lag_seconds > limit:
             raise NotVerified(
                 f"{site.name}: the oldest of {archiver.waiting} segments has waited {archiver.lag_seconds:.0f} s to be "
@@ -158,15 +160,19 @@ def archives_current(run: Run) -> None:
                 f"{archiver.last_failed or 'none'}). The log of its db container says why"
             )
 
+    everywhere(run, look)
+
 
 def backed_up(run: Run) -> bool:
     """Say whether this run's backup is listed in each repository, with all its segments and a plausible size."""
     if not run.recall("copying"):
         return False
-    found = made_by(run, chosen(run))
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(lambda: leader(run.estate).ask(postgres.databases_bytes()))
+        found = made_by(run, chosen(run))
     if len(found) < len(chosen(run)):
         return False
-    size = leader(run.estate).ask(postgres.databases_bytes())
+    size = asked.result()
     everywhere(run, lambda site: complete(run, site, found[site], size))
     run.figures["database_bytes"] = size
     return True
@@ -202,10 +208,15 @@ def prove_lock(run: Run) -> None:
 
 def expire(run: Run) -> None:
     """Let pgBackRest drop what is past its retention; the lock keeps the versions for as long as it holds."""
-    host, settings = workplace(run.estate), run.settings
-    if run.resumed:
-        everywhere(run, lambda site: await_expiry(run, site))
-    everywhere(run, lambda site: host.do(pgbackrest.expire(settings.cluster, settings.repository(site))))
+    settings = run.settings
+
+    def drop(site: Site) -> None:
+        if run.resumed:
+            await_expiry(run, site)
+        command = pgbackrest.expire(settings.cluster, settings.repository(site))
+        run.estate.member(site, "backup").do(command)
+
+    everywhere(run, drop)
 
 
 STEPS = (
@@ -220,6 +231,6 @@ STEPS = (
 RUNBOOK = Runbook(
     name="backup",
     title="back up to both sites' repositories",
-    prechecks=(a_leader_is_known, there_is_space, a_store_can_take_it, what_is_due),
+    prechecks=(together(a_leader_is_known, there_is_space, a_store_can_take_it), what_is_due),
     steps=STEPS,
 )

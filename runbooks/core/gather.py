@@ -5,12 +5,25 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from runbooks.core.errors import SeparuhError
 
 K = TypeVar("K")
+
+
+def together(*acts: Callable[..., None]) -> Callable[..., None]:
+    """Return what does all of `acts` at the same time, with the same arguments, and raises the first one's failure."""
+
+    def all_of_them(*arguments: Any) -> None:
+        with ThreadPoolExecutor(max_workers=len(acts)) as pool:
+            begun = [pool.submit(act, *arguments) for act in acts]
+        for each in begun:
+            each.result()
+
+    return all_of_them
 
 
 @dataclass(frozen=True)

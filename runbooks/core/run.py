@@ -38,8 +38,9 @@ class Run:
 
     def remember(self, key: str, value: Any) -> None:
         """Keep `value` (anything JSON can hold) for the steps to come, whoever carries them out."""
-        self.notes[key] = value
-        self.keep()
+        if key not in self.notes or self.notes[key] != value:
+            self.notes[key] = value
+            self.keep()
 
     def recall(self, key: str, default: Any = None) -> Any:
         """Return what was remembered under `key`, else `default`."""

@@ -55,9 +55,9 @@ class Meeting(FakeMember):
         elif command.argv[0] == "sh":
             self.world.happened.append(f"ended {SITES[int(command.argv[-2]) - 1]}")
         elif command.argv[-1] == "expire":
-            self.world.happened.append("expired")
+            self.world.happened.append(f"{self.name} expired {_repository(command)}")
         elif command.argv[-1] == "backup":
-            site = SITES[int(command.argv[command.argv.index("--stanza=credit") + 1][-1]) - 1]
+            site = _repository(command)
             code = self.world.codes[site].pop(0)
             self.world.happened.append(f"{site} {code}")
             if code:
@@ -126,8 +126,10 @@ def test_what_a_dead_runner_left_expiring_is_waited_for_in_each_container(resume
     world = Met({})
     expire(run_in(world, resumed=resumed))
     waited = [f"unit-{site}-backup-1 waited for {of}" for site in SITES for of in SITES]
-    assert sorted(world.happened[:-2]) == (waited if resumed else [])
-    assert world.happened[-2:] == ["expired"] * 2
+    expired = [f"unit-{site}-backup-1 expired {site}" for site in SITES]
+    assert sorted(world.happened) == sorted([*expired, *(waited if resumed else [])])
+    for site, last in zip(SITES, expired, strict=True):
+        assert [line for line in world.happened if line.endswith(site)][-1] == last
 
 
 @pytest.mark.parametrize("said", ["Error response from daemon: No such container: x", "container x is not running"])
@@ -140,6 +142,11 @@ def test_what_an_engine_that_does_not_answer_may_still_run_is_not_called_ended(m
     monkeypatch.setattr(FakeMember, "do", failing("Cannot connect to the Docker daemon"))
     with pytest.raises(CommandFailed):
         end_backups(run_in(World()))
+
+
+def _repository(command: Command[Any]) -> str:
+    """Return the site whose repository pgBackRest was told to use."""
+    return SITES[int(command.argv[command.argv.index("--stanza=credit") + 1][-1]) - 1]
 
 
 def failing(said: str) -> Callable[..., None]:
