@@ -106,7 +106,7 @@ class Backup:
     retention_days: Annotated[int, Field(ge=1)] = 14
     full_every_days: int = 7
     differential_every_days: int = 1
-    process_max: int = 2
+    process_max: Annotated[int, Field(ge=1)] = 2  # a backup to both repositories at once shares them out
     archive_lag_seconds: int = 60
     age_limit_hours: int = 26
     free_bytes: int = 1024 * MiB

@@ -92,12 +92,12 @@ def info(stanza: str, repository: int | None = None) -> Command[Inventory]:
     return Command(argv=(*_pgbackrest(stanza, repository), "--output=json", "info"), parse=_inventory, within=60)
 
 
-def backup(stanza: str, repository: int, kind: Kind, run: str, within: float) -> Command[str]:
-    """Back up to one repository, at the lowest priority, and note the run's id in the backup.
+def backup(stanza: str, repository: int, kind: Kind, run: str, processes: int, within: float) -> Command[str]:
+    """Back up to one repository with so many processes, at the lowest priority, and note the run's id in the backup.
 
     Expiring is left to a step of its own. Two repositories may be written at the same time (locks are by repository).
     """
-    options = (f"--type={kind}", f"--annotation={ANNOTATION}={run}", "--no-expire-auto")
+    options = (f"--type={kind}", f"--process-max={processes}", f"--annotation={ANNOTATION}={run}", "--no-expire-auto")
     return Command(argv=("nice", "-n", "19", *_pgbackrest(stanza, repository), *options, "backup"), within=within)
 
 

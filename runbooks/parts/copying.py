@@ -45,7 +45,8 @@ def _back_up_to(run: Run, site: Site, host: Host) -> None:
         if _adopted(run, site):
             return
         host.do(_ending(run, site))  # workers that outlived their pgBackRest hold its lock
-    command = pgbackrest.backup(stanza, repository, run.recall("kinds", {})[site.name], run.id, LONGEST)
+    share = max(1, run.settings.backup.process_max // len(chosen(run)))
+    command = pgbackrest.backup(stanza, repository, run.recall("kinds", {})[site.name], run.id, share, LONGEST)
     try:
         host.do(command)
     except CommandFailed as failure:

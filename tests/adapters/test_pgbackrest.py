@@ -19,8 +19,8 @@ SAY = "--log-level-stderr=warn"
 
 def test_a_backup_is_nice_and_names_its_run() -> None:
     """The annotation is what a resumed run recognises its backup by."""
-    command = pgbackrest.backup("credit", 2, "diff", "r1", within=60)
-    options = ("--repo=2", SAY, "--type=diff", "--annotation=run=r1", "--no-expire-auto", "backup")
+    command = pgbackrest.backup("credit", 2, "diff", "r1", processes=3, within=60)
+    options = ("--repo=2", SAY, "--type=diff", "--process-max=3", "--annotation=run=r1", "--no-expire-auto", "backup")
     assert command.argv == (*NICE, *COMMON, *options)
     assert command.within == 60
 
