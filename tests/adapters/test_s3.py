@@ -9,10 +9,10 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from runbooks.adapters import s3
 from runbooks.core.command import Request, T
+from tests.s3 import in_memory
 
 BUCKET = "unit-one-backup"
 
@@ -32,7 +32,7 @@ class Client:
 @pytest.fixture
 def client() -> Iterator[Client]:
     """A client whose bucket was made with a lock."""
-    with mock_aws():
+    with in_memory():
         client = Client()
         client.send(s3.create(BUCKET))
         yield client

@@ -10,7 +10,6 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 from rich.console import Console
 
 from infra.settings import Site
@@ -23,6 +22,7 @@ from runbooks.core.progress import Progress
 from runbooks.core.run import Run, Step
 from runbooks.core.store import Store
 from tests.core.fake import SETTINGS, FileQuorum
+from tests.s3 import in_memory
 
 Perform = Callable[..., Head]
 
@@ -73,7 +73,7 @@ def two_stores(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Store]]:
     """Both sites' stores, each with its bucket, in moto."""
     monkeypatch.setattr(stores, "endpoint", lambda site: None)
     monkeypatch.setattr(stores, "REGION", "us-east-1")
-    with mock_aws():
+    with in_memory():
         made = [store_of(site, Store) for site in SETTINGS.sites]
         for store in made:
             boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=store.bucket)
