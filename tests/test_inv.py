@@ -18,7 +18,7 @@ venv)
     mkdir -p "$last/bin" "$last/lib/python3.11/site-packages"
     printf '#!/bin/sh\\necho "ran $@"\\n' >"$last/bin/python"
     chmod +x "$last/bin/python" ;;
-pip) sleep 0.3; exit "${UV_FAILS:-0}" ;;
+pip) sleep "${UV_TAKES:-0}"; exit "${UV_FAILS:-0}" ;;
 esac
 """
 PYTHON = """#!/bin/sh
@@ -138,7 +138,7 @@ def test_without_the_network_it_says_where_packages_come_from_and_the_next_run_s
 
 
 def test_two_at_once_make_one_environment(checkout: Checkout) -> None:
-    both = [checkout.start(), checkout.start()]
+    both = [checkout.start(UV_TAKES="0.3") for _ in range(2)]
     assert [process.communicate(timeout=60)[0].split()[0] for process in both] == ["ran", "ran"]
     assert checkout.calls() == ["venv --quiet", "pip sync"]
 

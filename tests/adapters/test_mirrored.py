@@ -42,7 +42,7 @@ class OneObject(BaseHTTPRequestHandler):
 def config(tmp_path: Path) -> Iterator[Path]:
     """A member's folder of configuration, with what it makes its bucket from."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), OneObject)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     own = {"endpoint": f"http://127.0.0.1:{server.server_port}", "bucket": "unit-one-backup", "ca": None}
     keys = {"access_key": "ours", "secret_key": "hidden"}
     (tmp_path / "first-boot.json").write_text(json.dumps(own | keys))

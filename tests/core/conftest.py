@@ -43,8 +43,10 @@ def run_of(head: Head, secrets: Any = None) -> Run:
 
 
 @pytest.fixture
-def perform(tmp_path: Path) -> Perform:
+def perform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Perform:
     """Return a function that takes steps from a head onward, under a lease kept in a file."""
+    monkeypatch.setattr("runbooks.core.perform.POLL_SECONDS", 0.02)
+    monkeypatch.setattr("runbooks.core.lease.SLACK", 0)  # a file's clock is ours
 
     def take(steps: tuple[Step, ...], head: Head | None = None) -> Head:
         head = head or new_head()

@@ -63,7 +63,7 @@ class Collector:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
     @property
     def spans(self) -> list[Any]:
@@ -136,7 +136,10 @@ def test_a_collector_that_refuses_is_named_with_its_reason(collector: Collector)
 
 
 @pytest.mark.parametrize("listens", [False, True], ids=["nobody there", "never answers"])
-def test_a_dead_endpoint_costs_little_and_fails_nothing(listens: bool, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_dead_endpoint_costs_little_and_fails_nothing(
+    listens: bool, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spans, "WITHIN", 0.5)
     with socket.socket() as dead:
         dead.bind(("127.0.0.1", 0))
         if listens:

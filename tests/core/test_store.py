@@ -47,7 +47,7 @@ def settings(authority: Leaf, tmp_path: Path, request: pytest.FixtureRequest) ->
     context.load_cert_chain(tmp_path / "crt", tmp_path / "key")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     here = replace(SETTINGS.sites[0], publish=Publish(store=server.server_port))
     yield replace(SETTINGS, sites=(here, SETTINGS.sites[1]))
     server.shutdown()

@@ -37,7 +37,10 @@ def test_a_host_that_refuses_is_told_with_what_to_do(tmp_path: Path) -> None:
         engines.client("jkt")
 
 
-def test_a_host_that_is_silent_is_given_up_in_time(tmp_path: Path, silent_port: int) -> None:
+def test_a_host_that_is_silent_is_given_up_in_time(
+    tmp_path: Path, silent_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.engines.CONNECT_SECONDS", 1)
     started = time.monotonic()
     with Engines(far(tmp_path, silent_port)) as engines, pytest.raises(EngineUnreachable, match="jkt: "):
         engines.client("jkt")
