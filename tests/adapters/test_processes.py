@@ -44,7 +44,7 @@ def test_an_expiry_is_waited_for_whoever_began_it_and_no_other_repository_s() ->
         subprocess.run(processes.await_expiry(2, 5).argv, check=True, timeout=5)
         with subprocess.Popen(processes.await_expiry(1, 5).argv) as waiting:
             with pytest.raises(subprocess.TimeoutExpired):
-                waiting.wait(timeout=2)
+                waiting.wait(timeout=1.3)  # past its second look
             one.kill()
             one.wait()
             assert waiting.wait(timeout=5) == 0
