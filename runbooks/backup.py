@@ -22,6 +22,7 @@ from runbooks.parts.repositories import (
     at_once,
     chosen,
     cluster,
+    databases_bytes,
     due,
     everywhere,
     inventory,
@@ -168,7 +169,7 @@ def backed_up(run: Run) -> bool:
     if not run.recall("copying"):
         return False
     with ThreadPoolExecutor() as pool:
-        asked = pool.submit(lambda: leader(run.estate).ask(postgres.databases_bytes()))
+        asked = pool.submit(databases_bytes, run.estate)
         found = made_by(run, chosen(run))
     if len(found) < len(chosen(run)):
         return False

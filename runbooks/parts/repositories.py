@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from infra.settings import Backup as Policy
 from infra.settings import Site, container
 from runbooks.adapters import patroni, pgbackrest, postgres, s3
 from runbooks.adapters.pgbackrest import Backup, Kind
-from runbooks.core.command import Command
+from runbooks.core.command import Command, Query
 from runbooks.core.errors import CommandFailed, NotReady
+from runbooks.core.gather import Silence, gather
 from runbooks.core.host import Estate, Host
 from runbooks.core.run import Run
 
 T = TypeVar("T")
+WITHIN = 20.0  # seconds to find out where pgBackRest can run
 
 
 def cluster(estate: Estate) -> patroni.Cluster:
@@ -26,23 +29,27 @@ def cluster(estate: Estate) -> patroni.Cluster:
     )
 
 
+def databases_bytes(estate: Estate) -> int:
+    """Return the bytes of all databases of the cluster, from whichever member answers: both have the same."""
+    return _first(estate, "db", postgres.databases_bytes(), "no database tells its size")
+
+
 def workplace(estate: Estate) -> Host:
     """Return the `backup` container in which to run pgBackRest: beside a standby that streams, else beside the leader.
 
     A backup read from a standby takes nothing from the member that takes payments.
     """
-    settings, seen = estate.settings, cluster(estate)
-    order = [member.name for member in (*seen.standbys, seen.leader)]
-    sites = [site for name in order for site in settings.sites if container(settings, site, "db") == name]
-    said = []
-    for site in sites:
-        host = estate.member(site, "backup")
-        try:
-            host.ask(pgbackrest.version())
-        except CommandFailed as failure:
-            said.append(str(failure))
-            continue
-        return host
+    settings = estate.settings
+    hosts = {container(settings, site, "db"): estate.member(site, "backup") for site in settings.sites}
+    versions = {name: partial(host.ask, pgbackrest.version()) for name, host in hosts.items()}
+    answers = gather({**versions, "": partial(cluster, estate)}, WITHIN)
+    seen = answers[""]
+    if isinstance(seen, Silence):
+        raise NotReady(seen.why)
+    for member in (*seen.standbys, seen.leader):
+        if not isinstance(answers.get(member.name, Silence("")), Silence):
+            return hosts[member.name]
+    said = [answer.why for answer in answers.values() if isinstance(answer, Silence)]
     raise NotReady("\n".join(("no backup container answers. ./inv up starts what is stopped", *said)))
 
 
@@ -116,7 +123,7 @@ def lacking(backup: Backup, archived: Sequence[str]) -> list[str]:
     return sorted(set(postgres.between(backup.wal_start, backup.wal_stop)) - set(archived))
 
 
-def _first(estate: Estate, role: str, question: Command[T], trouble: str) -> T:
+def _first(estate: Estate, role: str, question: Command[T] | Query[T], trouble: str) -> T:
     """Ask `role` of one site after the other and return the first answer."""
     said = []
     for site in estate.settings.sites:
