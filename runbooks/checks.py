@@ -12,6 +12,7 @@ from infra.settings import ROOT
 
 QUICK = "not drill and not pulumi and not full"
 DEFAULT = "not full"
+WORKERS = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")  # what touches an engine stays in one process
 TELL = ("-rs", "--durations=20", "--durations-min=5")  # why a test was skipped, and where the minutes went
 CHECKS = (("ruff", "format", "--check", "."), ("ruff", "check", "."), ("mypy",))
 
@@ -31,7 +32,8 @@ def run_tests(quick: bool = False, everything: bool = False, select: str = "") -
 def pytest_argv(quick: bool, everything: bool, select: str) -> list[str]:
     """Return the command line of pytest for these choices."""
     marks = [] if everything else ["-m", QUICK if quick else DEFAULT]
-    return [sys.executable, "-m", "pytest", *TELL, *marks, *(["-k", select] if select else [])]
+    workers = WORKERS if quick and not select else ()
+    return [sys.executable, "-m", "pytest", *TELL, *workers, *marks, *(["-k", select] if select else [])]
 
 
 def check() -> int:
