@@ -12,6 +12,7 @@ from typing import Any
 from invoke import Collection, Context, task
 
 STACK = {"stack": "the stack (else SEPARUH_STACK, else dev)", "debug": "show tracebacks"}
+HOSTS = STACK | {"stack": "the stack whose places they are (else staging)"}
 PLAN = {"plan": "show what would be done, with expected seconds a step; change nothing"}
 YES = {"yes": "do not ask (for pipelines)"}
 RESUME = {"resume": "only finish, or undo, what a dead run left"}
@@ -164,7 +165,7 @@ def lease(c: Context, stack: str = "", forget: str = "", debug: bool = False) ->
     call("lease", debug, stack=stack, forget=forget)
 
 
-@task(name="up", help=STACK)
+@task(name="up", help=HOSTS)
 def hosts_up(c: Context, stack: str = "staging", debug: bool = False) -> None:
     """Start three Debian hosts as containers, each with sshd and its own engine, for `staging`.
 
@@ -174,7 +175,7 @@ def hosts_up(c: Context, stack: str = "staging", debug: bool = False) -> None:
     call("hosts.up", debug, stack=stack)
 
 
-@task(name="down", help=STACK)
+@task(name="down", help=HOSTS)
 def hosts_down(c: Context, stack: str = "staging", debug: bool = False) -> None:
     """Remove the test hosts and all that is on them.
 
