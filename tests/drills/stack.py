@@ -125,7 +125,8 @@ def docker(*argv: str) -> str:
 
 def kill(process: subprocess.Popen[str]) -> None:
     """End a runner alone, without a word; the docker commands that it waits for live on."""
-    os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # it was faster, and has ended
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
