@@ -68,7 +68,7 @@ def configuration(ground: Ground, sites: Sequence[Site], *, push: bool = False, 
         cluster=settings.cluster,
         backup=settings.backup,
         repositories=[repository(ground, site) for site in sites],
-        data=data_path(ground),
+        data=settings.database.path,
         push=push,
         peer=peer,
     )
@@ -78,9 +78,3 @@ def peer_of(ground: Ground, other: Site) -> Peer:
     """Return the backup role of the `other` site, as a member on `ground` reaches it."""
     host, _, port = elsewhere(ground.settings, other, "backup").rpartition(":")
     return Peer(name=container(ground.settings, other, "backup"), host=host, port=int(port))
-
-
-def data_path(ground: Ground) -> str:
-    """Return PostgreSQL's data folder in its volume: a major upgrade or a restore makes a new one beside it."""
-    database = ground.settings.database
-    return f"/data/{database.major}/{database.generation}"

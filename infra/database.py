@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_docker as docker
 
-from infra.archive import configuration, data_path
+from infra.archive import configuration
 from infra.cluster import shared
 from infra.member import CA, Ground, Shape, elsewhere, member, volume
 from infra.render import render
@@ -43,7 +43,7 @@ class Database(pulumi.ComponentResource):
             cluster=settings.cluster,
             database=settings.database,
             shared=shared(settings),
-            data=data_path(ground),
+            data=settings.database.path,
             ports=PORTS,
             db=elsewhere(settings, ground.place, "db"),
             patroni=elsewhere(settings, ground.place, "patroni"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyrage
@@ -47,6 +48,21 @@ def open_identity() -> list[pyrage.x25519.Identity]:
     if not identities:
         raise SecretsError(f"{path}: this is no age identity: it must hold a line that begins AGE-SECRET-KEY-1")
     return identities
+
+
+def seal(content: bytes, recipients: Iterable[str]) -> bytes:
+    """Encrypt `content` for the public halves of identities (`age1…`)."""
+    sealed: bytes = pyrage.encrypt(content, [pyrage.x25519.Recipient.from_str(recipient) for recipient in recipients])
+    return sealed
+
+
+def unseal(sealed: bytes) -> bytes:
+    """Decrypt what was sealed for this operator's identity. SecretsError if it was not, or is damaged."""
+    try:
+        content: bytes = pyrage.decrypt(sealed, open_identity())
+    except pyrage.DecryptError as error:
+        raise SecretsError(f"{identity_file()} does not open what was sealed: {str(error).lower()}") from None
+    return content
 
 
 def make_identity() -> None:

@@ -13,6 +13,7 @@ STACK_LABEL = "separuh.stack"
 PLACE_LABEL = "separuh.place"
 ROLE_LABEL = "separuh.role"
 ENGINE_LABEL = "separuh.engine"
+DRILL = "drill"  # the role of what a restore drill makes beside the stack and removes again by itself
 
 
 @dataclass(frozen=True, kw_only=True)

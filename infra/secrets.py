@@ -194,6 +194,4 @@ def _s3_key(found: Secrets, settings: Settings, site: Site) -> S3Key:
 
 
 def _seal(secrets: Secrets) -> bytes:
-    recipients = [pyrage.x25519.Recipient.from_str(recipient) for recipient in secrets.recipients]
-    sealed: bytes = pyrage.encrypt(TypeAdapter(Secrets).dump_json(secrets), recipients)
-    return sealed
+    return identity.seal(TypeAdapter(Secrets).dump_json(secrets), secrets.recipients)

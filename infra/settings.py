@@ -97,6 +97,11 @@ class Database:
     retry_timeout_seconds: int = 3
     archive_timeout_seconds: int = 30
 
+    @property
+    def path(self) -> str:
+        """Return PostgreSQL's data folder in its volume: a major upgrade or a restore makes a new one beside it."""
+        return f"/data/{self.major}/{self.generation}"
+
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Backup:
@@ -110,6 +115,16 @@ class Backup:
     archive_lag_seconds: int = 60
     age_limit_hours: int = 26
     free_bytes: int = 1024 * MiB
+    fingerprint_seconds: Annotated[int, Field(ge=10)] = 600  # the longest that a standby keeps a snapshot for one
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Drill:
+    """What was agreed for a restore, and how long one database's fingerprint or check may take."""
+
+    rto_seconds: int = 900
+    rpo_seconds: int = 120
+    check_seconds: int = 3600
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -147,6 +162,7 @@ class Settings:
     ssh: Ssh = field(default_factory=Ssh)
     database: Database = field(default_factory=Database)
     backup: Backup = field(default_factory=Backup)
+    drill: Drill = field(default_factory=Drill)
     members: dict[Role, Member] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
     api_image: str = ""

@@ -89,7 +89,7 @@ def version() -> Command[str]:
 
 def info(stanza: str, repository: int | None = None) -> Command[Inventory]:
     """Ask what the repositories hold, or one of them alone."""
-    return Command(argv=(*_pgbackrest(stanza, repository), "--output=json", "info"), parse=_inventory, within=60)
+    return Command(argv=(*program(stanza, repository), "--output=json", "info"), parse=_inventory, within=60)
 
 
 def backup(stanza: str, repository: int, kind: Kind, run: str, processes: int, within: float) -> Command[str]:
@@ -98,27 +98,27 @@ def backup(stanza: str, repository: int, kind: Kind, run: str, processes: int, w
     Expiring is left to a step of its own. Two repositories may be written at the same time (locks are by repository).
     """
     options = (f"--type={kind}", f"--process-max={processes}", f"--annotation={ANNOTATION}={run}", "--no-expire-auto")
-    return Command(argv=("nice", "-n", "19", *_pgbackrest(stanza, repository), *options, "backup"), within=within)
+    return Command(argv=("nice", "-n", "19", *program(stanza, repository), *options, "backup"), within=within)
 
 
 def expire(stanza: str, repository: int) -> Command[str]:
     """Remove what is past its retention from one repository."""
-    return Command(argv=("nice", "-n", "19", *_pgbackrest(stanza, repository), "expire"), within=900)
+    return Command(argv=("nice", "-n", "19", *program(stanza, repository), "expire"), within=900)
 
 
 def stanza_create(stanza: str) -> Command[str]:
     """Make the stanza in both repositories; where it is there already nothing changes."""
-    return Command(argv=(*_pgbackrest(stanza), "stanza-create"), within=120)
+    return Command(argv=(*program(stanza), "stanza-create"), within=120)
 
 
 def check(stanza: str) -> Command[str]:
     """Prove that a segment switched now reaches both repositories."""
-    return Command(argv=(*_pgbackrest(stanza), "check"), within=150)
+    return Command(argv=(*program(stanza), "check"), within=150)
 
 
 def verify(stanza: str, repository: int, within: float) -> Command[Audit]:
     """Read every file of one repository and check it. Without the text output it says nothing at all."""
-    argv = ("nice", "-n", "19", *_pgbackrest(stanza, repository), "--output=text", "--verbose", "verify")
+    argv = ("nice", "-n", "19", *program(stanza, repository), "--output=text", "--verbose", "verify")
     return Command(argv=argv, parse=_audit, within=within)
 
 
@@ -138,7 +138,13 @@ def segment(key: str) -> str:
     return found[1] if found else ""
 
 
-def _pgbackrest(stanza: str, repository: int | None = None) -> tuple[str, ...]:
+def timeline(key: str) -> int:
+    """Return the timeline of an archived object, a segment's or a history's."""
+    return int(key.rpartition("/")[2][:8], 16)
+
+
+def program(stanza: str, repository: int | None = None) -> tuple[str, ...]:
+    """Return the beginning of each of its command lines, for both repositories or one."""
     chosen = (f"--repo={repository}",) if repository else ()
     # Without it what went wrong stands among the answers, and no failure carries its reason.
     return ("pgbackrest", f"--config={CONFIG}", f"--stanza={stanza}", *chosen, "--log-level-stderr=warn")

@@ -95,6 +95,10 @@ class Members:
         connection = self._connection(engine(self.settings, place, role))
         return Host(container(self.settings, place, role, n), connection, True, self.plan_only, self.console)
 
+    def named(self, place: Place, name: str) -> Host:
+        """Return a container on `place`'s engine that is no member, by its whole name."""
+        return Host(name, self._connection(place.engine), True, self.plan_only, self.console)
+
     def place(self, place: Place) -> Host:
         """Return the machine of `place`'s engine, for `docker …` itself."""
         return Host(place.name, self._connection(place.engine), False, self.plan_only, self.console)

@@ -42,8 +42,8 @@ def change() -> str:
 
 
 def find_runbook(name: str) -> Runbook:
-    """Return the runbook called `name`: `<module>` or `<module>.<more>`, somewhere in `runbooks/<module>.py`."""
-    module = importlib.import_module(f"runbooks.{name.partition('.')[0]}")
+    """Return the runbook called `name`: `<module>` or `<module>.<more>`, in `runbooks/<module>.py`, with _ for -."""
+    module = importlib.import_module(f"runbooks.{name.partition('.')[0].replace('-', '_')}")
     for value in vars(module).values():
         if isinstance(value, Runbook) and value.name == name:
             return value

@@ -108,14 +108,19 @@ def due(backups: Sequence[Backup], policy: Policy, now: datetime) -> Kind:
     return "diff" if now - whole[-1].ended_at >= timedelta(days=policy.differential_every_days) else "incr"
 
 
-def segments(estate: Estate, site: Site) -> list[str]:
-    """Return the name of every segment in `site`'s repository, sorted."""
+def archived(estate: Estate, site: Site) -> list[str]:
+    """Return the key of all that is archived in `site`'s repository: segments, and histories of timelines."""
     settings, store = estate.settings, estate.store(site)
     bucket, prefix = settings.bucket(site), pgbackrest.archived(settings.cluster, settings.database.major)
     found: list[str] = []
     while page := store.ask(s3.keys(bucket, prefix, found[-1] if found else "")):
         found += page
-    return sorted(name for name in map(pgbackrest.segment, found) if name)
+    return found
+
+
+def segments(estate: Estate, site: Site) -> list[str]:
+    """Return the name of every segment in `site`'s repository, sorted."""
+    return sorted(name for name in map(pgbackrest.segment, archived(estate, site)) if name)
 
 
 def lacking(backup: Backup, archived: Sequence[str]) -> list[str]:
