@@ -51,12 +51,12 @@ def apply(planned: Plan, engines: Engines, report: Report) -> None:
                 order.done(change)
 
 
-def down(engines: Engines, *, volumes: bool, report: Report, only: Collection[str] = ()) -> None:
-    """Remove every container and network of the stack, and its volumes where `volumes` says so.
+def down(engines: Engines, *, volumes: bool, report: Report, only: Collection[str] = (), role: str = "") -> None:
+    """Remove every container and network of the stack, and its volumes where `volumes` says so; or of one `role`.
 
     EngineUnreachable where a place does not answer, unless `only` names others. ApplyFailed in the middle.
     """
-    apply(removal(engines, volumes=volumes, only=only), engines, report)
+    apply(removal(engines, volumes=volumes, only=only, role=role), engines, report)
 
 
 def _timed(change: Change, engines: Engines) -> float:

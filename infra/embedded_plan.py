@@ -16,7 +16,7 @@ from infra.collect import Declared
 from infra.embedded_compare import compare
 from infra.embedded_objects import KINDS, Refused, check, place_of
 from infra.engines import Engines
-from infra.present import PLACE_LABEL, ROLE_LABEL, STACK_LABEL, Present, labels, look
+from infra.present import DRILL, PLACE_LABEL, ROLE_LABEL, STACK_LABEL, Present, labels, look
 
 PROVIDER = "pulumi:providers:docker"
 PROVISIONAL = ".new"  # ends the name of a container that is not whole yet
@@ -73,11 +73,14 @@ def refuse_losses(declared: Iterable[Declared], engines: Engines, *, only: Colle
     _plan([one for one in declared if one.type in KINDS], engines, only or engines.places)
 
 
-def removal(engines: Engines, *, volumes: bool, only: Collection[str] = ()) -> Plan:
-    """Return the plan that takes down what the places have; with `volumes` the data too, where nothing need close."""
+def removal(engines: Engines, *, volumes: bool, only: Collection[str] = (), role: str = "") -> Plan:
+    """Return the plan that takes down what the places have; with `volumes` the data too, where nothing need close.
+
+    `role` names the one whose objects go, where not all do.
+    """
     verb, kinds = ("discard", ("container", "network", "volume")) if volumes else ("remove", ("container", "network"))
     seen = _seen(engines, only or engines.places)
-    return Plan(changes=tuple(_going(verb, kinds, seen, engines, lambda *_: True)))
+    return Plan(changes=tuple(_going(verb, kinds, seen, engines, lambda *its: role in ("", its[-1]))))
 
 
 def table(planned: Plan) -> Table:
@@ -101,8 +104,8 @@ def _plan(objects: list[Declared], engines: Engines, places: Collection[str]) ->
     here = {place: seen[engines.engine(place)] for place in map(place_of, objects)}
     wanted = {(KINDS[one.type], one.inputs["name"]) for one in objects}
 
-    def unwanted(kind: str, name: str, place: str) -> bool:
-        return place in places and (kind, name) not in wanted
+    def unwanted(kind: str, name: str, place: str, role: str) -> bool:
+        return place in places and (kind, name) not in wanted and role != DRILL  # whose run removes it itself
 
     _refuse_foreign(objects, here)
     going = _going("remove", ("container", "network"), seen, engines, unwanted)  # volumes stay: they hold data
@@ -120,15 +123,15 @@ def _seen(engines: Engines, places: Collection[str], images: Collection[str] = (
 def _going(
     verb: str, kinds: Iterable[str], seen: Mapping[str, Present], engines: Engines, unwanted: Callable[..., bool]
 ) -> list[Change]:
-    """Return the removal of what is `unwanted`, by kind, name and place; containers go before what they use."""
+    """Return the removal of what is `unwanted`, by kind, name, place and role; containers go before what they use."""
     going: list[Change] = []
     at = {engines.engine(place): place for place in engines.places}  # for what says no place, or one that is no more
     for kind in kinds:
         containers = tuple(change for change in going if change.kind == "container")
         for engine, here in seen.items():
             for name, data in here.found[kind].items():
-                place = labels(kind, data).get(PLACE_LABEL, "")
-                if unwanted(kind, name, place):
+                place, role = (labels(kind, data).get(label, "") for label in (PLACE_LABEL, ROLE_LABEL))
+                if unwanted(kind, name, place, role):
                     why = "left by an up that was killed" if name.endswith(PROVISIONAL) else "no longer declared"
                     place = place if place in engines.places else at[engine]
                     going.append(

@@ -19,7 +19,7 @@ from docker.errors import APIError
 
 from infra.engines import Engines
 from infra.identity import write_private
-from infra.present import PLACE_LABEL, labels, look
+from infra.present import DRILL, PLACE_LABEL, ROLE_LABEL, labels, look
 from infra.settings import Settings, SettingsError
 
 FOLDER = Path(".separuh") / "pulumi"
@@ -52,8 +52,8 @@ def start_stopped(engines: Engines, only: Collection[str]) -> list[str]:
     for place in only or engines.places:
         client = engines.client(place)
         for name, found in look(client, engines.settings.stack).found["container"].items():
-            again = AGAIN.get(found["State"]["Status"])
-            if again and labels("container", found).get(PLACE_LABEL) == place:
+            again, its = AGAIN.get(found["State"]["Status"]), labels("container", found)
+            if again and its.get(PLACE_LABEL) == place and its.get(ROLE_LABEL) != DRILL:
                 with suppress(APIError):  # what does not start is Pulumi's to replace
                     again(client.api, name)
                     started.append(name)

@@ -14,6 +14,7 @@ from infra.embedded_plan import Change, removal
 from infra.engines import Engines
 from infra.identity import SecretsError
 from infra.local_engine import ensure
+from infra.present import DRILL
 from infra.say import say_on_stderr as say
 from infra.settings import ROOT, Settings
 from runbooks.core.account import accounted
@@ -66,6 +67,8 @@ def _remove(engines: Engines, places: Collection[str], volumes: bool, console: C
 
     only = () if len(places) == len(engines.places) else places
     try:
+        # A dead drill's copy is no data, and Pulumi, who knows nothing of it, cannot remove the network that it is on.
+        embedded.down(engines, volumes=True, report=report, only=only, role=DRILL)
         if maker(engines, places) == PULUMI and (cli := choose(engines, say, places).cli):
             pulumi_engine.down(engines.settings, ROOT, cli, only=only)
         embedded.down(engines, volumes=volumes, report=report, only=only)

@@ -163,6 +163,15 @@ def test_what_is_no_longer_declared_goes_except_volumes(plan: Planner) -> None:
     ]
 
 
+def test_what_a_restore_drill_has_made_is_left_to_it(plan: Planner) -> None:
+    found = standing()
+    drill = {"Config": {"Labels": {"separuh.stack": STACK, "separuh.place": "jkt", "separuh.role": "drill"}}}
+    found["container"]["emb-jkt-drill-r1"] = {**drill, "State": {"Status": "running"}}
+    assert changed(plan(found)) == []
+    going = plan(found, act=lambda _, engines: embedded_plan.removal(engines, volumes=True, role="drill"))
+    assert [change.name for change in going.changes] == ["emb-jkt-drill-r1"]
+
+
 def test_one_place_alone_is_planned_and_the_others_are_left(plan: Planner) -> None:
     planned = plan(standing(("jkt", "sby")), Choices(places=("bdg",)), only=("bdg",))
     assert {change.place for change in planned.changes} == {"bdg"}

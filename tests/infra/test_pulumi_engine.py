@@ -92,6 +92,11 @@ def test_an_operators_own_passphrase_and_backend_stay(given: dict[str, str], tmp
     assert not list(tmp_path.iterdir())
 
 
+def marks(name: str) -> dict[str, str]:
+    """Return the labels that say what is in a member's name."""
+    return dict(zip(("separuh.stack", "separuh.place", "separuh.role"), name.split("-"), strict=False))
+
+
 def test_what_was_stopped_or_paused_is_started_at_the_places_asked_for(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,11 +106,9 @@ def test_what_was_stopped_or_paused_is_started_at_the_places_asked_for(
         "lab-sby-api-2-files": "created",
         "lab-sby-route-1": "paused",
         "lab-jkt-api-1": "exited",
+        "lab-sby-drill-r1": "exited",
     }
-    found = {
-        name: {"State": {"Status": state}, "Config": {"Labels": {"separuh.place": name.split("-")[1]}}}
-        for name, state in states.items()
-    }
+    found = {name: {"State": {"Status": state}, "Config": {"Labels": marks(name)}} for name, state in states.items()}
     done: list[str] = []
     again = {
         "exited": lambda api, name: done.append(f"start {name}"),

@@ -62,8 +62,8 @@ class World:
     def act(self, what: str) -> Callable[..., Any]:
         """Return what writes down that it was called, with the places it was called for."""
 
-        def done(*_: object, only: tuple[str, ...] = (), **__: object) -> None:
-            self.did.append(" ".join((what, *only)))
+        def done(*_: object, only: tuple[str, ...] = (), role: str = "all", **__: object) -> None:
+            self.did.append(" ".join((what, *([role] if role != "all" else []), *only)))
             if self.fails and what.startswith("pulumi"):
                 raise self.fails
 
@@ -213,7 +213,7 @@ def test_neither_touches_anything_while_another_run_holds_the_lease(world: World
 
 def test_down_lets_pulumi_destroy_what_it_made_and_then_removes_what_it_kept(world: World) -> None:
     assert taken_down(volumes=True, confirm="lab") == Exit.DONE
-    assert world.did == ["lease", "pulumi down", "embedded down", "release"]
+    assert world.did == ["lease", "embedded down drill", "pulumi down", "embedded down", "release"]
 
 
 def test_down_of_a_stack_whose_secrets_are_lost_goes_on_without_the_lease(
@@ -224,7 +224,8 @@ def test_down_of_a_stack_whose_secrets_are_lost_goes_on_without_the_lease(
 
     monkeypatch.setattr(down, "open_stack", lost)
     assert taken_down() == Exit.DONE
-    assert world.did == ["no secrets in this clone. Going on without the lease", "pulumi down", "embedded down"]
+    assert world.did[0] == "no secrets in this clone. Going on without the lease"
+    assert world.did[1:] == ["embedded down drill", "pulumi down", "embedded down"]
 
 
 def test_down_goes_on_without_a_silent_place_and_says_what_is_left(
@@ -232,7 +233,8 @@ def test_down_goes_on_without_a_silent_place_and_says_what_is_left(
 ) -> None:
     world.silent = ("sby",)
     assert taken_down() == Exit.DEGRADED
-    assert world.did == ["sby is silent", "lease", "pulumi down jkt bdg", "embedded down jkt bdg", "release"]
+    assert world.did[:3] == ["sby is silent", "lease", "embedded down drill jkt bdg"]
+    assert world.did[3:] == ["pulumi down jkt bdg", "embedded down jkt bdg", "release"]
     said = capsys.readouterr().out
     assert "sby: not taken down" in said
     assert "./inv down --stack lab removes what is left there" in said
