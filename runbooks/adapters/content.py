@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from runbooks.core.command import Query
+from runbooks.core.command import Query, T
 
 CHUNK_BYTES = 1 << 20
 MOST_CHUNKS = 1024
@@ -29,10 +29,13 @@ SET bytea_output = hex; SET lc_monetary = 'C'; SET quote_all_identifiers = off;
 SET jit = off; SET max_parallel_workers_per_gather = 0;
 SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off;
 SET statement_timeout = {milliseconds};
-BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+{begin}
 {statements}
 COMMIT;
 """
+BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+# Begins a transaction, and tells the name by which others see what it sees.
+SNAPSHOT = f"{BEGIN}\nSELECT 'snapshot', pg_export_snapshot();"
 
 DATABASES = "SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname"
 
@@ -128,7 +131,12 @@ class Digest:
 
 def exact(statements: str, within: float) -> str:
     """Return SQL that runs `statements` in one snapshot, each for at most `within` seconds, with exact texts."""
-    return EXACT.format(statements=statements, milliseconds=int(within * 1000))
+    return EXACT.format(begin=BEGIN, statements=statements, milliseconds=int(within * 1000))
+
+
+def in_snapshot(question: Query[T], snapshot: str) -> Query[T]:
+    """Return `question`, which is asked by `exact`, as it is asked of what another transaction sees."""
+    return replace(question, sql=question.sql.replace(BEGIN, f"{BEGIN}\nSET TRANSACTION SNAPSHOT '{snapshot}';", 1))
 
 
 def databases() -> Query[tuple[str, ...]]:

@@ -11,6 +11,7 @@ from runbooks.core.command import Command, Query
 PSQL = ("psql", "-XAtq", "--dbname", "postgres", "--command")
 SEGMENT_BYTES = 16 * 1024 * 1024
 SEGMENTS_A_FILE = 256
+PAGE_HEADER_BYTES = 40  # of a page of the log, at most
 Row = tuple[str | None, ...]
 
 
@@ -53,6 +54,15 @@ SELECT pg_is_in_recovery(),
             ELSE coalesce(extract(epoch FROM now() - pg_last_xact_replay_timestamp()), 0) END
 """
 
+# A server that was started anew knows no last commit until there is one; the times of those before are on its disk.
+LAST_COMMIT = """
+SELECT to_char(coalesce(last.timestamp, max(pg_xact_commit_timestamp(n::text::xid8::xid))) AT TIME ZONE 'UTC',
+               'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')
+  FROM pg_last_committed_xact() AS last, pg_snapshot_xmax(pg_current_snapshot()) AS next,
+       generate_series(next::text::bigint - 100, next::text::bigint - 1) AS n
+ GROUP BY last.timestamp
+"""
+
 
 def archiver() -> Query[Archiver]:
     """Ask a member (leader or standby: both archive) how its archiving stands."""
@@ -67,6 +77,11 @@ def recovery() -> Query[Recovery]:
 def databases_bytes() -> Query[int]:
     """Ask for the size of all databases, in bytes."""
     return Query(sql="SELECT sum(pg_database_size(oid)) FROM pg_database", parse=_first_number)
+
+
+def last_commit() -> Query[str]:
+    """Ask the leader when a transaction was last committed, ISO 8601 in UTC, "" if it does not know of any."""
+    return Query(sql=LAST_COMMIT, parse=lambda rows: rows[0][0] or "")
 
 
 def checkpoint() -> Command[str]:
@@ -94,9 +109,24 @@ def missing(segments: Iterable[str]) -> list[str]:
     return gaps
 
 
+def segment(lsn: str, timeline: int) -> str:
+    """Return the name of the segment in which `lsn` lies."""
+    return _name(f"{timeline:08X}", _position(lsn) // SEGMENT_BYTES)
+
+
+def distance(first: str, last: str) -> int:
+    """Return how many bytes of the log are between two LSNs."""
+    return _position(last) - _position(first)
+
+
 def between(first: str, last: str) -> list[str]:
     """Return the names of the segments from `first` to `last`, both of one timeline, both included."""
     return [_name(first[:8], number) for number in range(_number(first), _number(last) + 1)]
+
+
+def _position(lsn: str) -> int:
+    high, low = (int(half, 16) for half in lsn.split("/"))
+    return (high << 32) + low
 
 
 def _number(name: str) -> int:

@@ -1,7 +1,7 @@
 """The exact fingerprint of a cluster: every row of every table by chunk, and all else that it holds, by name.
 
 It does not depend on where rows lie, so a copy at the same point of the log has the same one. Whoever takes it sees to
-it that nothing is written meanwhile: replay is paused, or the server has no client.
+it that one state is seen throughout: every question is asked in one snapshot, or the server has no client.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from runbooks.adapters.content import Digest, Layout
 from runbooks.core.command import Query, T
 from runbooks.core.errors import SeparuhError
 
+Sequences = Mapping[str, str]  # how far each has come, by name
 FORMAT = 1
 AT_ONCE = 4
 
@@ -77,11 +78,14 @@ class Fingerprint:
             raise SeparuhError(f"this is no fingerprint ({type(error).__name__}: {error})") from error
 
 
-def take(host: Asked, within: float, like: Fingerprint | None = None) -> Fingerprint:
+def take(
+    host: Asked, within: float, like: Fingerprint | None = None, sequences: Mapping[str, Sequences] | None = None
+) -> Fingerprint:
     """Take the fingerprint of the cluster behind `host`; one database may take `within` seconds.
 
-    `like` is the one it will be compared with: its tables are cut in the same way. CommandFailed if anything cannot be
-    read, as where a page is damaged: a fingerprint is whole or there is none.
+    `like` is the one it will be compared with: its tables are cut in the same way. `sequences` is how far they had
+    come, by database, where it was asked before. CommandFailed if anything cannot be read, as where a page is damaged:
+    a fingerprint is whole or there is none.
     """
     tables: dict[str, Table] = {}
     parts: dict[str, dict[str, str]] = {}
@@ -90,7 +94,7 @@ def take(host: Asked, within: float, like: Fingerprint | None = None) -> Fingerp
     databases = host.ask(content.databases())
     # Most databases of a cluster are empty, and all that they cost is the way there.
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = pool.map(lambda database: _of(host, database, within, like), databases)
+        found = pool.map(lambda database: _of(host, database, within, like, sequences), databases)
         for database, (held, defined) in zip(databases, found, strict=True):
             tables |= held
             _merge(parts, defined, f"{database}: ")
@@ -98,16 +102,25 @@ def take(host: Asked, within: float, like: Fingerprint | None = None) -> Fingerp
 
 
 def _of(
-    host: Asked, database: str, within: float, like: Fingerprint | None
+    host: Asked,
+    database: str,
+    within: float,
+    like: Fingerprint | None,
+    sequences: Mapping[str, Sequences] | None,
 ) -> tuple[dict[str, Table], definitions.Definitions]:
     """Return the tables and definitions of one database."""
     cut = _cut(host, database, within, like)
     found = host.ask(content.digests(cut, within))
-    sequences = host.ask(definitions.sequences(database))
-    reached = host.ask(definitions.reached(database, sequences)) if sequences else {}
+    reached = host.ask(reach(host, database)) if sequences is None else sequences[database]
     defined = host.ask(definitions.of_database(database))
     tables = {layout.name: Table(layout=layout, chunks=found[layout.name]) for layout in cut}
     return tables, {**defined, "sequences": reached}
+
+
+def reach(host: Asked, database: str) -> Query[Sequences]:
+    """Return the question how far each sequence of a database has come, which no snapshot holds still."""
+    found = host.ask(definitions.sequences(database))
+    return definitions.reached(database, found)
 
 
 def _cut(host: Asked, database: str, within: float, like: Fingerprint | None) -> list[Layout]:

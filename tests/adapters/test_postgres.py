@@ -50,3 +50,14 @@ def test_between() -> None:
         "0000000100000000000000FF",
         "000000010000000100000000",
     ]
+
+
+def test_the_segment_of_a_point() -> None:
+    """Sixteen MiB each, 256 to the high half of an LSN."""
+    assert postgres.segment("0/603DEB8", 1) == "000000010000000000000006"
+    assert postgres.segment("2/FF000028", 10) == "0000000A00000002000000FF"
+
+
+def test_the_bytes_between_two_points() -> None:
+    assert postgres.distance("0/8000000", "0/8000028") == 40
+    assert postgres.distance("1/0", "0/FFFFFFF8") == -8

@@ -1,4 +1,4 @@
-"""A copy restored to the point at which a standby was paused has the standby's fingerprint, under load."""
+"""A copy restored to the point at which a standby was held has the fingerprint taken there, while all goes on."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from rich.console import Console
 
+from runbooks.adapters import content, replay
+from runbooks.adapters.replay import Held
+from runbooks.core.command import Command
+from runbooks.core.connection import Local
+from runbooks.core.host import Host
 from runbooks.parts.comparison import compare
-from runbooks.parts.fingerprint import take
+from runbooks.parts.fingerprint import reach, take
+from runbooks.parts.standstill import Still
 from tests.proof.conftest import DATABASE, Session
 
 pytestmark = pytest.mark.drill
@@ -40,12 +47,30 @@ port = {port}
 listen_addresses = '*'
 unix_socket_directories = '/tmp'
 fsync = off
+hot_standby_feedback = on
 restore_command = 'cp /tmp/pg/pg_wal/%f %p'
 primary_conninfo = 'host=/tmp user=postgres'
 END
 """
 START = "/usr/lib/postgresql/17/bin/pg_ctl -D /tmp/{port} -w -l /tmp/{port}.log {options} start > /dev/null"
 TARGET = "-o '-c recovery_target_lsn={lsn} -c recovery_target_inclusive=off -c recovery_target_action=promote'"
+
+
+class Standby(Host):
+    """The standby as a runbook asks it, which is not alone in its container here."""
+
+    def _enclosed(self, command: Command[object]) -> tuple[str, ...]:
+        docker, run, stdin, *rest = super()._enclosed(command)
+        where = {"PGHOST": "/tmp", "PGPORT": str(STANDBY), "PGUSER": "postgres"}  # noqa: S108 - inside the container
+        return (docker, run, stdin, *(word for name in where for word in ("--env", f"{name}={where[name]}")), *rest)
+
+
+def held(standby: Host) -> tuple[Held, dict[str, dict[str, str]]]:
+    """Hold the standby; return where, and how far its sequences have come there."""
+    questions = {database: reach(standby, database) for database in standby.ask(content.databases())}
+    found = standby.ask(replay.hold("r1", WITHIN, {name: each.sql for name, each in questions.items()}))
+    assert found
+    return found, {name: dict(each.parse(found.rows[name])) for name, each in questions.items()}
 
 
 def sh(server: Session, script: str, detach: bool = False) -> None:
@@ -76,19 +101,20 @@ def standby(session: Session) -> Iterator[Session]:
         sh(session, f"/usr/lib/postgresql/17/bin/pg_ctl -D /tmp/{port} -m immediate stop || true; rm -rf /tmp/{port}")
 
 
-def test_a_copy_at_the_paused_standbys_point_is_equal(session: Session, standby: Session) -> None:
+def test_a_copy_at_the_point_is_equal_to_the_standby_that_was_held_there(session: Session, standby: Session) -> None:
     """Also a sequence whose page is in the backup as it was used, while the standby knows how far it was logged."""
     session.run("SELECT nextval('quiet') FROM generate_series(1, 5)")
     sh(session, SERVER.format(port=COPY, signal="recovery"))
     load = f"printf '%s' '{PAY}' > /tmp/pay; pgbench -n -c 4 -T 60 -f /tmp/pay -h /tmp -U postgres {DATABASE}"
     sh(session, load, detach=True)
     wait(lambda: standby.value("SELECT count(*) > 200 FROM payment"))
-    standby.run("SELECT pg_wal_replay_pause()", "postgres")
-    wait(lambda: standby.value("SELECT pg_get_wal_replay_pause_state() = 'paused'", "postgres"))
-    lsn = standby.value("SELECT pg_last_wal_replay_lsn()", "postgres")
-    source = take(standby, WITHIN)
+    host = Standby(str(session.container.name), Local(), True, False, Console())
+    point, sequences = held(host)
+    lsn = point.lsn
+    wait(lambda: standby.value(f"SELECT pg_last_wal_replay_lsn() > '{lsn}'::pg_lsn + 100000", "postgres"))
+    source = take(Still(host, point), WITHIN, sequences=sequences)
+    host.do(replay.release("r1"))
     assert (standby.value("SELECT last_value FROM quiet"), session.value("SELECT last_value FROM quiet")) == (33, 5)
-    wait(lambda: session.value(f"SELECT pg_current_wal_lsn() > '{lsn}'::pg_lsn + 100000"))
     sh(session, START.format(port=COPY, options=TARGET.format(lsn=lsn)))
     copy = Session(session.container, COPY)
     wait(lambda: not copy.value("SELECT pg_is_in_recovery()", "postgres"))
