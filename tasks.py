@@ -125,6 +125,36 @@ def backup_verify(c: Context, stack: str = "", debug: bool = False) -> None:
     call("backup.verify_backups", debug, stack=stack)
 
 
+@task(
+    help=STACK
+    | PLAN
+    | RESUME
+    | {
+        "site": "where to make the copy (else where a standby is)",
+        "from_": "whose repository to restore from (else that site's own)",
+        "backup": "the label of the backup (else the newest there)",
+    }
+)
+def restore_drill(
+    c: Context,
+    stack: str = "",
+    site: str = "",
+    from_: str = "",
+    backup: str = "",
+    plan: bool = False,
+    resume: bool = False,
+    debug: bool = False,
+) -> None:
+    """Restore a backup into a throwaway database, prove what it holds, time it, and leave signed evidence.
+
+    Serving is not touched. Exit 0 proved, 6 not proved or not done: the evidence and the message say what was found.
+
+    Example: inv restore-drill --site sby --from jkt
+    """
+    del c
+    call("restore_drill", debug, stack=stack, site=site, origin=from_, backup=backup, plan=plan, resume=resume)
+
+
 @task(default=True, help=STACK | JSON)
 def runs(c: Context, stack: str = "", json: bool = False, debug: bool = False) -> None:
     """List the runs in the ledger, merged over this machine and both stores.
@@ -267,7 +297,7 @@ def demo(c: Context, stack: str = "", loans: int = 20_000, debug: bool = False) 
     call("demo", debug, stack=stack, loans=loans)
 
 
-ns = Collection(up, down, status, seed, pay, report, lease, demo, test, check)
+ns = Collection(up, down, status, seed, pay, restore_drill, report, lease, demo, test, check)
 for name, verbs in {
     "backup": (backup, backup_list, backup_verify),
     "runs": (runs, runs_show),

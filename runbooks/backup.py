@@ -31,6 +31,7 @@ from runbooks.parts.repositories import (
     segments,
     workplace,
 )
+from runbooks.parts.standstill import fingerprinted, let_go, take_fingerprint
 
 __all__ = ["RUNBOOK", "backup", "list_backups", "verify_backups"]
 
@@ -225,6 +226,15 @@ STEPS = (
     Step("Let both archives catch up", push_archives, archives_current, stage="identify", within=90, optional=True),
     Step("Back up to both repositories at once", back_up, backed_up, end_backups, within=60),
     Step("Prove the lock by trying to break it", prove_lock, stage="test"),
+    Step(
+        "Take the fingerprint of the point behind it",
+        take_fingerprint,
+        fingerprinted,
+        let_go,
+        stage="test",
+        within=90,
+        optional=True,
+    ),
     Step("Mirror the sealed secrets to the stores", mirror.mirror, mirror.mirrored, stage="document", optional=True),
     Step("Expire what is past its retention", expire, stage="document", optional=True),
 )

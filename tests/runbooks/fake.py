@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -18,11 +18,21 @@ from runbooks.adapters.pgbackrest import Backup, Kind
 from runbooks.core.command import Command, Query, Request, T
 from runbooks.core.errors import CommandFailed
 from tests.core.fake import SETTINGS
+from tests.runbooks import fake_copy
+from tests.runbooks.fake_copy import Row
 
 GIB = 1 << 30
 SEGMENT = "000000010000000000000002"
 LOANS = re.compile(r"loan WHERE id BETWEEN (\d+) AND (\d+)")
 OPTION = re.compile(r"--(repo|type|annotation)=(.*)")
+
+# How an undo is known, which breaks nothing: it ends a backup, lets replay go on, or removes a drill's container.
+UNDOING = ("signal=-TERM", 'rm -rf "$1"; psql', "docker rm")
+
+
+def first(table: Mapping[str, T], text: str) -> T | None:
+    """Return what `table` has for the first of its words that are in `text`."""
+    return next((value for words, value in table.items() if words in text), None)
 
 
 def finished(kind: Kind, ended: datetime, repository: int = 1) -> Backup:
@@ -44,21 +54,35 @@ def finished(kind: Kind, ended: datetime, repository: int = 1) -> Backup:
 class World:
     """What the members know and do. `broken`: the number of the first change that fails, and every one after it."""
 
+    secrets: Any = None
+
     def __init__(self, settings: Settings = SETTINGS, broken: int | None = None, plan_only: bool = False) -> None:
         """Begin with empty stores and no backup."""
         self.settings, self.broken, self.plan_only = settings, broken, plan_only
         self.console = Console(file=io.StringIO(), width=1000)
         self.backups: list[dict[str, Any]] = []
+        self.drills: set[str] = set()
+        self.restored = self.started = self.online = False  # the drills' copy
+        self.answers: dict[str, list[Row]] = {}  # what is answered to a query with these words in it
+        self.fails = ""  # the last word of a command that fails
         self.loans = 0
         self.broke = False
         self.done: list[str] = []
         self.undone: list[str] = []
-        self.free = dict.fromkeys(("db", "store"), 50 * GIB)
+        self.free = dict.fromkeys(("db", "backup", "store"), 50 * GIB)
         self.stores = {site.name: FakeStore(self, site) for site in settings.sites}
 
     def member(self, place: Place, role: str, n: int = 1) -> FakeMember:
         """Return one container."""
         return FakeMember(self, container(self.settings, place, role, n))
+
+    def named(self, place: Place, name: str) -> FakeMember:
+        """Return a container that is no member."""
+        return FakeMember(self, name)
+
+    def place(self, place: Place) -> FakeMember:
+        """Return the machine of a place's engine."""
+        return FakeMember(self, place.name)
 
     def store(self, site: Site) -> FakeStore:
         """Return the store of a site."""
@@ -70,6 +94,8 @@ class World:
         if self.plan_only:
             self.console.print(f"      {line}", markup=False, highlight=False)
             return False
+        if self.fails and self.fails == list(words)[-1]:
+            raise CommandFailed(tuple(words), place, 1, "broken for the test")
         if self.broken is not None and len(self.done) >= self.broken:
             self.broke = True
             raise CommandFailed(tuple(words), place, 1, "broken for the test")
@@ -90,21 +116,19 @@ class FakeMember:
             return question.parse(self._row(question.sql))
         return question.parse(self._said(question.argv))
 
-    def _row(self, sql: str) -> list[tuple[str | None, ...]]:
+    def _row(self, sql: str) -> list[Row]:
+        if (rows := first({**fake_copy.ANSWERS, **self.world.answers}, sql)) is not None:
+            return rows
         if "pg_stat_archiver" in sql:
             return [("0", "0", "16777216", SEGMENT, "", "0")]
-        if "pg_database_size" in sql:
-            return [("1000000",)]
         if wanted := LOANS.search(sql):
             return [(str(max(0, min(self.world.loans, int(wanted[2])) - int(wanted[1]) + 1)),)]
         if "UNION ALL" in sql:
             return [("loan", str(self.world.loans))]
-        if "books()" in sql:
-            return []
-        return [("t" if "-one-" in self.name else "f",)]
+        return [("t" if "-one-" in self.name or ("-drill-" in self.name and self.world.started) else "f",)]
 
     def _said(self, argv: tuple[str, ...]) -> str:
-        if argv[0] == "curl":
+        if argv[-1].endswith("/cluster"):
             one, two = (container(self.world.settings, site, "db") for site in self.world.settings.sites)
             leader = {"name": one, "role": "leader", "state": "running", "timeline": 1}
             standby = {"name": two, "role": "sync_standby", "state": "streaming", "timeline": 1, "lag": 0}
@@ -116,15 +140,25 @@ class FakeMember:
             return json.dumps([_stanza(self.world)])
         if argv[-1] == "version":
             return "pgBackRest 2.55.1"
-        return ""
+        return fake_copy.said(argv, self.world.drills, self.world.restored, self.world.online)
 
     def do(self, command: Command[Any], feed: Iterable[bytes] = ()) -> None:
         """Change the world."""
-        if command.argv[0] == "sh":  # the undo of a backup: ending it breaks nothing
+        undoes = command.argv[0] == "sh" and any(words in command.argv[2] for words in UNDOING)
+        if undoes and not self.world.plan_only:
             self.world.undone.append(f"{self.name} {command.argv[-1]}")
+            if "docker rm" in command.argv[2]:
+                self.world.drills.clear()
+                self.world.restored = self.world.started = False
             return
         if not self.world.change(self.name, command.argv):
             return
+        if command.argv[:2] == ("docker", "start"):
+            self.world.drills.add(command.argv[-1])
+            self.world.online = True
+        self.world.online &= "disconnect" not in command.argv
+        self.world.restored |= command.argv[-1] == "restore"
+        self.world.started |= "pg_ctl start" in " ".join(command.argv)
         if command.argv[-1] == "backup":
             self._back_up({m[1]: m[2] for word in command.argv if (m := OPTION.fullmatch(word))})
         if loaded := LOANS.search(b"".join(feed).decode()):
