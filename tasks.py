@@ -289,7 +289,7 @@ def check(c: Context) -> None:
 
 @task(help=STACK | {"loans": "how many loans to fill in"})
 def demo(c: Context, stack: str = "", loans: int = 20_000, debug: bool = False) -> None:
-    """Show it all: up, seed, back up while payments flow, list, report.
+    """Show it all: up, seed, back up while payments flow, prove it by a restore drill, status, report.
 
     Example: inv demo
     """

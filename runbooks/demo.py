@@ -11,6 +11,7 @@ from runbooks.core.progress import Stopwatch
 from runbooks.core.session import open_stack
 from runbooks.pay import audited, customers
 from runbooks.report import report
+from runbooks.restore_drill import restore_drill
 from runbooks.seed import seed
 from runbooks.status import status
 from runbooks.up import up
@@ -20,13 +21,17 @@ AT_MOST = 60  # seconds of payments there must be instalments for
 
 
 def demo(stack: str, loans: int) -> Exit:
-    """Bring the stack up, fill it, back it up while customers pay, and report. Returns the worst of the parts."""
+    """Bring the stack up, fill it, back it up while customers pay, prove the backup by a drill, and report.
+
+    Returns the worst of the parts.
+    """
     console, watch = Console(highlight=False), Stopwatch()
     codes = []
     for title, part in (
         ("up", lambda: up(stack, site="", plan=False, yes=True)),
         ("seed", lambda: seed(stack, loans)),
         ("a backup while customers pay", lambda: _backup_under_payments(stack, console)),
+        ("a restore drill", lambda: restore_drill(stack)),
         ("status", lambda: status(stack, as_json=False)),
         ("report", lambda: report(stack, runbook="", as_json=False)),
     ):
