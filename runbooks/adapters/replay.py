@@ -39,10 +39,11 @@ stay() {{
   while [ -e "$folder" ] && [ $turn -lt "$seconds" ]; do turn=$((turn + 1)); sleep 1; done
 }}
 hold() {{
+  exec < /dev/null > /dev/null 2>&1  # or the engine waits 2 s for whoever still has what this call was given
   {{ cat "$1.sql"; stay; }} | psql -XAtq --csv --set ON_ERROR_STOP=1 --dbname "$2" > "$1" 2>&1
 }}
 psql -XAtq --dbname postgres --command "$pause"
-for database; do n=$((n + 1)); hold "$folder/$n" "$database" < /dev/null > /dev/null 2>&1 & done
+for database; do n=$((n + 1)); hold "$folder/$n" "$database" & done
 for file in $(seq $n); do
   turn=0
   until grep -qs ^held, "$folder/$file" || [ $turn -ge 250 ]; do turn=$((turn + 1)); sleep 0.02; done
