@@ -17,6 +17,10 @@ PLAN = {"plan": "show what would be done, with expected seconds a step; change n
 YES = {"yes": "do not ask (for pipelines)"}
 RESUME = {"resume": "only finish, or undo, what a dead run left"}
 JSON = {"json": "print JSON"}
+BACKUP = {
+    "kind": "full, diff or incr (else by policy)",
+    "fingerprint": "take what a restore drill compares with; without it no longer than the copies",
+}
 
 
 def call(verb: str, debug: bool, **options: Any) -> None:
@@ -87,11 +91,12 @@ def pay(
     call("pay", debug, stack=stack, rate=rate, seconds=seconds, as_json=json)
 
 
-@task(default=True, help=STACK | PLAN | YES | RESUME | {"kind": "full, diff or incr (else by policy)"})
+@task(default=True, help=STACK | PLAN | YES | RESUME | BACKUP)
 def backup(
     c: Context,
     stack: str = "",
     kind: str = "",
+    fingerprint: bool = True,
     plan: bool = False,
     yes: bool = False,
     resume: bool = False,
@@ -102,7 +107,7 @@ def backup(
     Example: inv backup --kind full
     """
     del c
-    call("backup", debug, stack=stack, kind=kind, plan=plan, yes=yes, resume=resume)
+    call("backup", debug, stack=stack, kind=kind, fingerprint=fingerprint, plan=plan, yes=yes, resume=resume)
 
 
 @task(name="list", help=STACK | JSON)

@@ -35,17 +35,28 @@ from runbooks.parts.standstill import fingerprinted, let_go, take_fingerprint
 
 __all__ = ["RUNBOOK", "backup", "list_backups", "verify_backups"]
 
+NONE = "none"  # the argument of a run that takes no fingerprint
 PLAUSIBLE = (0.5, 2.0)  # a backup's database size over what PostgreSQL says: less lost files, more read another's
 
 
-def backup(stack: str, kind: str = "", plan: bool = False, yes: bool = False, resume: bool = False) -> Exit:
-    """Back up `stack`. `kind` is full, diff or incr; empty lets each repository's age decide."""
+def backup(
+    stack: str,
+    kind: str = "",
+    fingerprint: bool = True,
+    plan: bool = False,
+    yes: bool = False,
+    resume: bool = False,
+) -> Exit:
+    """Back up `stack`. `kind` is full, diff or incr; empty lets each repository's age decide.
+
+    Without a `fingerprint` it takes no longer than the copies, and no restore drill can prove it.
+    """
     if kind and kind not in KINDS:
         raise SeparuhError(f"no kind of backup {kind!r}: it is one of {', '.join(KINDS)}, or left out for the policy")
     settings, secrets = open_stack(stack)
-    return carry_out(
-        RUNBOOK, settings, secrets, plan=plan, yes=yes, resume=resume, arguments={"kind": kind} if kind else {}
-    )
+    arguments = {"kind": kind, "fingerprint": "" if fingerprint else NONE}
+    given = {name: value for name, value in arguments.items() if value}
+    return carry_out(RUNBOOK, settings, secrets, plan=plan, yes=yes, resume=resume, arguments=given)
 
 
 # -- prechecks
@@ -221,27 +232,35 @@ def expire(run: Run) -> None:
     everywhere(run, drop)
 
 
+FINGERPRINT = Step(
+    "Take the fingerprint of the point behind it",
+    take_fingerprint,
+    fingerprinted,
+    let_go,
+    stage="test",
+    within=90,
+    optional=True,
+)
+
 STEPS = (
     Step("Keep the buckets locked, versioned and private", keep_buckets, buckets_kept),
     Step("Let both archives catch up", push_archives, archives_current, stage="identify", within=90, optional=True),
     Step("Back up to both repositories at once", back_up, backed_up, end_backups, within=60),
     Step("Prove the lock by trying to break it", prove_lock, stage="test"),
-    Step(
-        "Take the fingerprint of the point behind it",
-        take_fingerprint,
-        fingerprinted,
-        let_go,
-        stage="test",
-        within=90,
-        optional=True,
-    ),
+    FINGERPRINT,
     Step("Mirror the sealed secrets to the stores", mirror.mirror, mirror.mirrored, stage="document", optional=True),
     Step("Expire what is past its retention", expire, stage="document", optional=True),
 )
+
+
+def steps(run: Run) -> tuple[Step, ...]:
+    """Return the steps of `run`: all, or those without the fingerprint."""
+    return tuple(step for step in STEPS if step is not FINGERPRINT or run.arguments.get("fingerprint") != NONE)
+
 
 RUNBOOK = Runbook(
     name="backup",
     title="back up to both sites' repositories",
     prechecks=(together(a_leader_is_known, there_is_space, a_store_can_take_it), what_is_due),
-    steps=STEPS,
+    steps=steps,
 )

@@ -10,12 +10,12 @@ import pytest
 
 from infra.settings import Backup as Policy
 from runbooks.adapters.pgbackrest import Backup, Kind
-from runbooks.backup import RUNBOOK, complete
+from runbooks.backup import FINGERPRINT, NONE, RUNBOOK, STEPS, complete
 from runbooks.core.errors import NotReady, NotVerified, Undone
 from runbooks.parts.repositories import due, made_by
 from tests.core.fake import SETTINGS
 from tests.runbooks.fake import World, finished
-from tests.runbooks.test_every_runbook import carry_through
+from tests.runbooks.test_every_runbook import carry_through, run_in
 
 NOW = datetime(2026, 6, 30, tzinfo=UTC)
 
@@ -112,3 +112,12 @@ def test_a_backup_that_lacks_a_segment_is_not_complete(tmp_path: Path) -> None:
         complete(run, site, replace(made_there, wal_stop="000000010000000000000003"), 1_000_000)
     with pytest.raises(NotVerified, match="not plausible"):
         complete(run, site, made_there, 10_000_000)
+
+
+def test_a_run_told_to_take_no_fingerprint_has_every_step_but_that() -> None:
+    """Also where another runner finishes it: the argument is all that is looked at."""
+    run = run_in(World(), RUNBOOK)
+    assert RUNBOOK.table(run) == STEPS
+    without = RUNBOOK.table(replace(run, arguments={"fingerprint": NONE}))
+    assert without == tuple(step for step in STEPS if step is not FINGERPRINT)
+    assert len(without) == len(STEPS) - 1
