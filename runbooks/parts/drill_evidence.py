@@ -44,7 +44,10 @@ def judge(run: Run) -> None:
         return
     evidence = evidence_of(run)
     run.figures["proved"] = evidence.proved
-    run.estate.console.print(f"evidence: {folder(run)}/{run.id}.html", markup=False, highlight=False, soft_wrap=True)
+    drill = run.settings.drill
+    lines = [_measured(run, "rto", drill.rto_seconds), _measured(run, "rpo", drill.rpo_seconds)]
+    for line in (*lines, f"evidence: {folder(run)}/{run.id}.html"):
+        run.estate.console.print(line, markup=False, highlight=False, soft_wrap=True)
     if not evidence.proved:
         what = f"backup {evidence.backup.label} of {evidence.backup.repository} is NOT proved:"
         wrong = [f"{check.name}: {check.found}" for check in evidence.every_check if check.outcome == "failed"]
@@ -77,6 +80,13 @@ def evidence_of(run: Run) -> Evidence:
         rpo=Objective(seconds=run.figures.get("rpo_seconds"), target=drill.rpo_seconds),
         tools=run.recall("tools", {}),
     )
+
+
+def _measured(run: Run, objective: str, target: int) -> str:
+    """Return a line on one objective, in seconds."""
+    seconds = run.figures.get(f"{objective}_seconds")
+    said = "not measured" if seconds is None else f"{seconds:.1f} s"
+    return f"{objective.upper()}: {said}, target {target} s"
 
 
 def _write(run: Run) -> None:
