@@ -18,6 +18,7 @@ from infra.embedded_objects import KINDS as TYPES
 from infra.estate import declare
 from infra.present import look
 from infra.uploads import archive
+from runbooks.parts.repositories import cluster
 from tests.drills import likeness
 from tests.drills.by_hand import AGAIN, FIRST_UP, NAME, ByHand, documented
 from tests.drills.containers import KINDS, identities, labelled
@@ -137,6 +138,7 @@ def test_the_state_keeps_no_secret_in_clear(hand: ByHand) -> None:
 def test_one_site_is_mended_while_the_other_stands_still(hand: ByHand) -> None:
     others = [name for name in pins.members(hand.settings()) if name.startswith(f"{NAME}-jkt-")]
     lost = hand.stack.container("sby", "gateway")
+    until(lambda: cluster(hand.stack.estate).in_sync, AGAIN, "in sync, or nobody takes over from who stands still")
     docker("rm", "-f", lost)
     docker("pause", *others)
     try:
