@@ -24,9 +24,10 @@ from infra.say import say_on_stderr as say
 from infra.secrets import Secrets
 from infra.settings import ROOT, Settings
 from runbooks.core.account import accounted, take_along
-from runbooks.core.errors import Exit, Failed
+from runbooks.core.errors import Exit, Failed, NotReady
 from runbooks.core.hold import holding
 from runbooks.core.host import Estate
+from runbooks.core.leader import leader
 from runbooks.core.session import settings_of
 from runbooks.health import Health, judge
 from runbooks.parts.shared import settle
@@ -128,7 +129,7 @@ def _wait(settings: Settings, secrets: Secrets, only: Collection[str], console: 
     with Estate(settings, secrets) as estate:
         while True:
             health = judge(settings, ask_all(estate, time.monotonic() + ANSWER_SECONDS))
-            if _ready(health, only):
+            if _ready(health, only) and _writes(estate):
                 break
             if time.monotonic() - started > READY_SECONDS:
                 problems = "; ".join(health.problems) or "no leader takes writes"
@@ -141,6 +142,15 @@ def _wait(settings: Settings, secrets: Secrets, only: Collection[str], console: 
     console.print(f"stack {settings.stack} serves after {time.monotonic() - started:.0f} s more", markup=False)
     for problem in health.problems:
         console.print(f"- {problem}", markup=False, soft_wrap=True)
+
+
+def _writes(estate: Estate) -> bool:
+    """Say whether a database takes writes now: Patroni's view still names a leader that has just been lost."""
+    try:
+        leader(estate)
+    except NotReady:
+        return False
+    return True
 
 
 def _ready(health: Health, only: Collection[str]) -> bool:
