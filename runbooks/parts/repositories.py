@@ -31,7 +31,7 @@ def cluster(estate: Estate) -> patroni.Cluster:
 
 def databases_bytes(estate: Estate) -> int:
     """Return the bytes of all databases of the cluster, from whichever member answers: both have the same."""
-    return _first(estate, "db", postgres.databases_bytes(), "no database tells its size")
+    return _first(estate, "db", postgres.databases_bytes(), "no database tells its size. ./inv status shows which runs")
 
 
 def workplace(estate: Estate) -> Host:

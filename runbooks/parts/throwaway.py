@@ -8,16 +8,15 @@ from infra.images import of_role
 from infra.present import DRILL, PLACE_LABEL, ROLE_LABEL, STACK_LABEL
 from infra.settings import Site, container
 from runbooks.adapters import docker, restored, scratch
-from runbooks.core.command import Query
 from runbooks.core.errors import NotVerified
 from runbooks.core.host import Host
+from runbooks.core.leader import WRITES
 from runbooks.core.run import Run
 from runbooks.parts.findings import attempt, usable
 from runbooks.parts.source import Source, fetch
 
 RESTORING = 12 * 3600.0  # seconds after which a restore counts as stuck
 RECOVERING = 3600.0
-ANSWERS = Query(sql="SELECT NOT pg_is_in_recovery()", parse=lambda rows: rows[0][0] == "t", within=5)
 
 
 def here(run: Run) -> Site:
@@ -129,7 +128,7 @@ def answers(run: Run) -> bool:
     """Say whether it answers as a database that takes writes; note the first time it does."""
     if not usable(run):
         return True
-    if not copy(run).ask(ANSWERS):
+    if not copy(run).ask(WRITES):
         return False
     if "rto_seconds" not in run.figures:
         # A drill that another runner went on with says nothing about how long a restore takes.
