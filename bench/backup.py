@@ -18,13 +18,13 @@ from pathlib import Path
 from statistics import median
 
 from bench.backup_ways import Way, Ways
+from bench.baseline import baseline
 from infra.settings import ROOT
 from runbooks.adapters import postgres
 from runbooks.core.command import Command
 from runbooks.core.host import Estate
 from runbooks.core.leader import leader
-from runbooks.core.ledger import Ledger, Record, StepRecord, new_id
-from runbooks.core.origin import commit, operator
+from runbooks.core.ledger import Ledger, Record
 from runbooks.core.session import open_stack
 
 # Version 1 of the control groups, else version 2; both count since the container's start.
@@ -79,7 +79,7 @@ def main() -> None:
             stores = [estate.store(site) for site in settings.sites]
             ledger = Ledger(ROOT, settings.stack, stores)
             ours = [record for record in ledger.all() if record.runbook == "backup" and not record.baseline]
-            ledger.append(baseline(taken[0], settings.stack, size))
+            ledger.append(_by_hand(taken[0], settings.stack, size))
     finally:
         shutil.rmtree(folder)
     page = table(taken, size, asked.rounds) + overhead(taken[1], taken[2], ours[-asked.rounds :])
@@ -104,23 +104,15 @@ def cpu(estate: Estate) -> float:
     return sum(member.ask(Command(argv=("sh", "-c", CPU), parse=float)) for member in members) / 1e9
 
 
-def baseline(manual: Taken, stack: str, size: int) -> Record:
-    """Return the manual way as a record of the ledger, with the commands that were run."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Record(
-        id=new_id("backup"),
-        runbook="backup",
-        stack=stack,
-        operator=operator(),
-        commit=commit(),
-        change="",
-        started_at=now,
-        ended_at=now,
-        seconds=round(manual.total, 3),
-        outcome="done",
-        steps=tuple(StepRecord(t, "implement", round(manual.step(t), 3), "done") for t, _ in manual.way.steps),
+def _by_hand(manual: Taken, stack: str, size: int) -> Record:
+    return baseline(
+        "backup",
+        stack,
+        manual.total,
+        steps={title: manual.step(title) for title, _ in manual.way.steps},
         figures={"database_bytes": size, "bytes": int(median(manual.sent)), "runs": len(manual.seconds)},
-        baseline={"source": "measured: bench/backup.py, the manual way", "commands": list(manual.way.commands)},
+        source="bench/backup.py, the manual way",
+        commands=manual.way.commands,
     )
 
 

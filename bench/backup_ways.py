@@ -24,12 +24,16 @@ PASSFILE = "/tmp/bench.pgpass"  # noqa: S108 - a tmpfs of the container's own
 
 @dataclass(frozen=True)
 class Way:
-    """One way. `commands` is what an operator would type for each step; `bytes` what came to lie in the stores."""
+    """One way. `commands` is what an operator would type for each step; `sizes` the bytes that came to the stores.
+
+    `before` makes, untimed, what the way begins with.
+    """
 
     name: str
     steps: tuple[tuple[str, Callable[[], Any]], ...]
     commands: tuple[str, ...]
     sizes: Callable[[], int] = field(default=lambda: 0)
+    before: Callable[[], Any] = field(default=lambda: None)
 
 
 class Ways:
@@ -96,11 +100,14 @@ class Ways:
             lambda: 2 * file.stat().st_size,
         )
 
-    def write_passfile(self) -> None:
-        """Let pg_basebackup in as the replication role; the password goes by stdin, to a file in memory."""
+    def write_passfile(self, place: str = "") -> None:
+        """Let pg_basebackup in as the replication role, at the leader or in another container beside its socket.
+
+        The password goes by stdin, to a file in memory.
+        """
         line = f"*:*:*:replicator:{self.estate.secrets.password('replicator')}\n"
         write = ("sh", "-c", f"umask 077; cat > {PASSFILE}")
-        subprocess.run(["docker", "exec", "-i", self.leader, *write], input=line, text=True, check=True)
+        subprocess.run(["docker", "exec", "-i", place or self.leader, *write], input=line, text=True, check=True)
 
     def clear(self) -> None:
         """Take away what was put beside the leader."""

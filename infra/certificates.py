@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pydantic.dataclasses import dataclass
 
-from infra.settings import ACROSS_PLACES, Place, Settings, Site, address, container
+from infra.settings import ACROSS_PLACES, PORTS, Place, Settings, Site, address, container, witness_roles
 
 AUTHORITY_LIFE = timedelta(days=3650)
 LEAF_LIFE = timedelta(days=730)
@@ -98,7 +98,8 @@ def still_good(leaf: Leaf, hosts: frozenset[str], now: datetime | None = None) -
 
 def holders(settings: Settings) -> Iterator[tuple[str, frozenset[str]]]:
     """Yield each container that holds a certificate, with every host name or address by which it is reached."""
-    yield _holder(settings, settings.witness, "etcd", 1)
+    for role in witness_roles(settings):
+        yield _holder(settings, settings.witness, role, 1)
     for site in settings.sites:
         for role in SITE_ROLES:
             for n in range(1, site.apis + 1 if role == "api" else 2):
@@ -109,6 +110,8 @@ def holders(settings: Settings) -> Iterator[tuple[str, frozenset[str]]]:
 
 def _holder(settings: Settings, place: Place | Site, role: str, n: int) -> tuple[str, frozenset[str]]:
     name = container(settings, place, role, n)
+    if role not in PORTS:  # it asks, and nobody reaches it
+        return name, frozenset({name})
     askers = settings.places if role in ACROSS_PLACES else (place,)
     reached = {address(settings, asker, place, role, n).rpartition(":")[0] for asker in askers}
     # The leader is reached through `route`, a TCP proxy: the database's own certificate has to carry that name.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from infra.settings import Settings
+from infra.settings import MiB, Settings
+
+BEHIND_AT_MOST = MiB  # bytes of the log that a standby may lack and still lead
 
 
 def shared(settings: Settings) -> dict[str, object]:
@@ -12,7 +14,7 @@ def shared(settings: Settings) -> dict[str, object]:
         "ttl": database.ttl_seconds,
         "loop_wait": database.loop_wait_seconds,
         "retry_timeout": database.retry_timeout_seconds,
-        "maximum_lag_on_failover": 1048576,
+        "maximum_lag_on_failover": BEHIND_AT_MOST,
         "synchronous_mode": True,
         "synchronous_mode_strict": database.durability == "strict",
         "primary_start_timeout": 0,

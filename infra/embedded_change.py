@@ -6,7 +6,7 @@ provisional name later was left by an `up` that was killed, and goes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from infra.present import STACK_LABEL, labels
 from infra.uploads import archive
 
 CONFLICT = 409  # HTTP
+AMBIGUOUS = 400  # a network's name that two have; and whatever else is wrong with a request
 
 
 def make(change: Change, client: docker.DockerClient) -> None:
@@ -43,8 +44,7 @@ def make(change: Change, client: docker.DockerClient) -> None:
         elif change.verb != "start":
             _create(change, one, client)
         if one.inputs.get("start", True):
-            state = api.inspect_container(change.name)["State"]
-            (api.unpause if state["Paused"] else api.start)(change.name)  # the engine starts what runs without a word
+            _start(change.name, one, client)
 
 
 def _remove(kind: str, name: str, client: docker.DockerClient, *, discard: bool = False) -> None:
@@ -67,9 +67,7 @@ def _remove(kind: str, name: str, client: docker.DockerClient, *, discard: bool 
 def _create(change: Change, one: Declared, client: docker.DockerClient) -> None:
     """Make the new one whole before the old one goes: what cannot be made costs nothing that stands."""
     api, provisional = client.api, f"{change.name}{PROVISIONAL}"
-    for network in networks(one):
-        for later in _named(network, client)[1:]:
-            api.remove_network(later)
+    _keep_the_oldest(networks(one), client)
     create = partial(api.create_container_from_config, request(one), provisional)
     made = _once_free("container", provisional, one, client, create)["Id"]
     for network, aliases in list(networks(one).items())[1:]:  # the first came with the request
@@ -79,6 +77,18 @@ def _create(change: Change, one: Declared, client: docker.DockerClient) -> None:
     if change.verb == "replace":
         _remove("container", change.name, client)
     _once_free("container", change.name, one, client, partial(api.rename, made, change.name))
+
+
+def _start(name: str, one: Declared, client: docker.DockerClient) -> None:
+    """Start or unpause it; the engine starts what runs without a word."""
+    api = client.api
+    act = api.unpause if api.inspect_container(name)["State"]["Paused"] else api.start
+    try:
+        act(name)
+    except APIError as error:  # the last request of a killed `up` made a network a second time since
+        if error.status_code != AMBIGUOUS or not _keep_the_oldest(networks(one), client):
+            raise
+        act(name)
 
 
 def _update(name: str, one: Declared, client: docker.DockerClient) -> None:
@@ -113,6 +123,14 @@ def _once_free(kind: str, name: str, one: Declared, client: docker.DockerClient,
             raise
         _remove(kind, name, client, discard=True)
         return act()
+
+
+def _keep_the_oldest(names: Iterable[str], client: docker.DockerClient) -> bool:
+    """Remove what was made later under the name of a network, and say whether there was any."""
+    later = [network for name in names for network in _named(name, client)[1:]]
+    for network in later:
+        client.api.remove_network(network)
+    return bool(later)
 
 
 def _named(network: str, client: docker.DockerClient) -> list[str]:

@@ -50,10 +50,12 @@ IMAGES = {
         Image("proxy", 8404),
         Image("api", 8000),
         Image("store", 9000),
+        Image("fault", 0),  # no member runs it: a game day does, with the one right that a fault takes
     )
 }
 ROLES = {
     "etcd": "etcd",
+    "detector": "etcd",
     "db": "database",
     "backup": "database",
     "pooler": "pooler",

@@ -10,11 +10,10 @@ import pulumi_docker as docker
 
 from infra.images import of_role
 from infra.secrets import Secrets
-from infra.settings import PORTS, MiB, Place, Settings, address, container, published
+from infra.settings import ON_LINK, PORTS, MiB, Place, Settings, address, container, published
 
 CONFIG = "/config"
 CA = f"{CONFIG}/ca.crt"
-ON_LINK = ("etcd", "db", "backup", "route", "store")
 SCRATCH_BYTES = 64 * MiB
 FILES_MEMORY_MIB = 32  # of a container that is never started
 
@@ -182,7 +181,7 @@ def _networks(ground: Ground, shape: Shape) -> list[docker.ContainerNetworksAdva
     lan = docker.ContainerNetworksAdvancedArgs(
         name=f"{settings.stack}-{ground.place.name}", aliases=[host, *shape.aliases]
     )
-    if not settings.one_engine or shape.role not in ON_LINK:
+    if not settings.one_engine or shape.role not in (*ON_LINK, "detector"):
         return [lan]
     return [lan, docker.ContainerNetworksAdvancedArgs(name=f"{settings.stack}-link", aliases=[f"{host}.link"])]
 

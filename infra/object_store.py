@@ -32,6 +32,7 @@ class ObjectStore(pulumi.ComponentResource):
         key = ground.secrets.s3(site.name)
         data = volume(self, ground, "store", "data", stateful=True)
         outside = {PORTS["store"]: published(site, "store")}
+        store = {"access_key": key.access_key, "secret_key": key.secret_key, "bytes": site.store_bytes}
         member(
             self,
             ground,
@@ -39,7 +40,7 @@ class ObjectStore(pulumi.ComponentResource):
                 role="store",
                 files={
                     "metrics.address": metrics_address(ground, "store"),
-                    "store.json": json.dumps({"access_key": key.access_key, "secret_key": key.secret_key}),
+                    "store.json": json.dumps(store),
                 },
                 health=("curl", "-fsS", "--cacert", CA, "-o", "/dev/null", f"https://localhost:{PORTS['store']}/"),
                 volumes=((data, "/data"),),

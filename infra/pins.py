@@ -15,15 +15,15 @@ from docker.errors import DockerException, ImageNotFound
 
 from infra.images import ROLES, ImagesError, build, missing, of_role
 from infra.say import Say
-from infra.settings import Settings, container
+from infra.settings import Settings, container, witness_roles
 
 
 def members(settings: Settings) -> dict[str, str]:
     """Return every member's container name with its role."""
-    found = {container(settings, settings.witness, "etcd"): "etcd"}
+    found = {container(settings, settings.witness, role): role for role in witness_roles(settings)}
     for site in settings.sites:
         for role in ROLES:
-            if role == "store" and site.s3_endpoint:
+            if role == "detector" or (role == "store" and site.s3_endpoint):
                 continue
             for n in range(1, (site.apis if role == "api" else 1) + 1):
                 found[container(settings, site, role, n)] = role
@@ -33,6 +33,11 @@ def members(settings: Settings) -> dict[str, str]:
 def pins_file(settings: Settings, root: Path) -> Path:
     """Return where pins are written that the stack's config does not hold."""
     return root / ".separuh" / settings.stack / "images.yaml"
+
+
+def forget(settings: Settings, root: Path) -> None:
+    """Remove the pins that the stack's config does not hold."""
+    pins_file(settings, root).unlink(missing_ok=True)
 
 
 def pins(settings: Settings, root: Path) -> dict[str, str]:
@@ -76,12 +81,13 @@ def deliver(
         }
         try:
             for tag in sorted(missing(wanted, engines[place.name])):
-                _hand_over(tag, place.name, engines[place.name], local, say)
+                hand_over(tag, place.name, engines[place.name], local, say)
         except (DockerException, OSError) as error:
             say(f"warning: {place.name} ({place.engine}) does not answer, its images are not checked: {error}")
 
 
-def _hand_over(tag: str, place: str, engine: docker.DockerClient, local: docker.DockerClient, say: Say) -> None:
+def hand_over(tag: str, place: str, engine: docker.DockerClient, local: docker.DockerClient, say: Say) -> None:
+    """Bring `place` an image that its engine lacks, out of `local`, else by pulling it there."""
     try:
         image = local.images.get(tag)
     except ImageNotFound:

@@ -179,18 +179,32 @@ def _s3_key(found: Secrets, settings: Settings, site: Site) -> S3Key:
     known = found.s3_keys.get(site.name)
     if not site.s3_endpoint:
         return known or S3Key(entropy.token_hex(10).upper(), entropy.token_hex(20))
-    path = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials").expanduser()
-    profile = f"{settings.stack}-{site.name}"
-    file = configparser.ConfigParser(interpolation=None)
-    file.read(path)
-    if file.has_option(profile, "aws_access_key_id") and file.has_option(profile, "aws_secret_access_key"):
-        return S3Key(file[profile]["aws_access_key_id"], file[profile]["aws_secret_access_key"])
-    if known:
-        return known
+    if given := given_key(settings, site) or known:
+        return given
     raise SecretsError(
-        f"{path}: site {site.name} stores at {site.s3_endpoint}, whose key is not known yet: add a section [{profile}] "
-        "with aws_access_key_id and aws_secret_access_key, and run again; the secrets keep it afterwards"
+        f"{credentials_file()}: site {site.name} stores at {site.s3_endpoint}, whose key is not known yet: add a "
+        f"section [{profile(settings, site)}] with aws_access_key_id and aws_secret_access_key, and run again; the "
+        "secrets keep it afterwards"
     )
+
+
+def given_key(settings: Settings, site: Site) -> S3Key | None:
+    """Return the key of `site`'s store that the AWS credentials file has in the stack's section, None without one."""
+    section, file = profile(settings, site), configparser.ConfigParser(interpolation=None)
+    file.read(credentials_file())
+    if file.has_option(section, "aws_access_key_id") and file.has_option(section, "aws_secret_access_key"):
+        return S3Key(file[section]["aws_access_key_id"], file[section]["aws_secret_access_key"])
+    return None
+
+
+def credentials_file() -> Path:
+    """Return where keys to S3 are kept: AWS_SHARED_CREDENTIALS_FILE, else where every tool for S3 has them."""
+    return Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials").expanduser()
+
+
+def profile(settings: Settings, site: Site) -> str:
+    """Return the name of the section with the key of `site`'s store."""
+    return f"{settings.stack}-{site.name}"
 
 
 def _seal(secrets: Secrets) -> bytes:

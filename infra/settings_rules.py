@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def problems(settings: Settings) -> Iterator[str]:
     """Yield what is wrong with the values taken together, each as a line that says what to do."""
-    places, backup = settings.places, settings.backup
+    places, backup, failover = settings.places, settings.backup, settings.failover
     engines = {place.engine for place in places}
     if len({place.name for place in places}) < len(places):
         yield "two places have the same name"
@@ -21,6 +21,11 @@ def problems(settings: Settings) -> Iterator[str]:
         yield "production needs three engines: one engine is one place"
     if len(engines) > 1 and any(place.publish.address.startswith("127.") for place in places):
         yield "places on engines of their own need publish.address, the address at which the others reach them"
+    if (
+        failover.detector
+        and failover.silence_seconds + settings.database.loop_wait_seconds >= settings.database.ttl_seconds
+    ):
+        yield "failover.silence_seconds must end before the leader's lease, database.ttl_seconds, is over"
     if backup.lock_days < backup.retention_days + backup.full_every_days:
         yield (
             "backup.lock_days must be at least retention_days + full_every_days: a full is kept until the next one is "

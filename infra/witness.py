@@ -1,4 +1,4 @@
-"""The witness: a place that only votes, so that two sites which lose each other never both decide."""
+"""The witness: a place that votes, so that two sites which lose each other never both decide, and that may look on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from infra.detector import Detector, DetectorArgs
 from infra.member import Ground
 from infra.quorum import Voter, VoterArgs
 
@@ -18,10 +19,13 @@ class WitnessArgs:
 
 
 class Witness(pulumi.ComponentResource):
-    """The third voter."""
+    """The third voter, and the detector of a dead leader where the stack's config wants it."""
 
     def __init__(self, name: str, args: WitnessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare the voter."""
         super().__init__("separuh:estate:Witness", name, None, opts)
-        Voter(f"{name}-quorum", VoterArgs(ground=args.ground), pulumi.ResourceOptions(parent=self))
+        own = pulumi.ResourceOptions(parent=self)
+        Voter(f"{name}-quorum", VoterArgs(ground=args.ground), own)
+        if args.ground.settings.failover.detector:
+            Detector(f"{name}-detector", DetectorArgs(ground=args.ground), own)
         self.register_outputs({})

@@ -135,8 +135,12 @@ def prove_lock(run: Run) -> None:
 
 
 def expire(run: Run) -> None:
-    """Let pgBackRest drop what is past its retention; the lock keeps the versions for as long as it holds."""
+    """Let pgBackRest drop what is past its retention; the lock keeps the versions for as long as it holds.
+
+    Also from a store that was left out for want of room: nothing else would ever make any.
+    """
     settings = run.settings
+    cramped = [settings.site(name) for name in run.recall("cramped", [])]
 
     def drop(site: Site) -> None:
         if run.resumed:
@@ -144,7 +148,7 @@ def expire(run: Run) -> None:
         command = pgbackrest.expire(settings.cluster, settings.repository(site))
         run.estate.member(site, "backup").do(command)
 
-    everywhere(run, drop)
+    everywhere(run, drop, [*chosen(run), *cramped])
 
 
 FINGERPRINT = Step(

@@ -10,7 +10,7 @@ from typing import NoReturn
 from infra.local_engine import ensure
 from infra.settings import ROOT
 
-QUICK = "not drill and not pulumi and not full"
+QUICK = "not drill and not pulumi and not full and not thorough"
 DEFAULT = "not full"
 WORKERS = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")  # what touches an engine stays in one process
 TELL = ("-rs", "--durations=20", "--durations-min=5")  # why a test was skipped, and where the minutes went

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -14,10 +13,12 @@ from infra.embedded_plan import Change, removal
 from infra.engines import Engines
 from infra.identity import SecretsError
 from infra.local_engine import ensure
+from infra.pins import forget as forget_pins
 from infra.present import DRILL
 from infra.say import say_on_stderr as say
 from infra.settings import ROOT, Settings
 from runbooks.core.account import accounted
+from runbooks.core.consent import expect_name
 from runbooks.core.errors import Exit, Failed, NotReady
 from runbooks.core.hold import holding
 from runbooks.core.session import open_stack, settings_of
@@ -40,7 +41,7 @@ def down(stack: str, volumes: bool, confirm: str, plan: bool) -> Exit:
                 console.print(f"remove {change.kind} {change.name}", markup=False)
             return Exit.DONE
         if volumes or settings.production:
-            _confirm(settings, confirm)
+            expect_name(settings, confirm, "remove it")
         left = [place for place in engines.places if place not in places]
         with accounted("down", settings) as account, _lease(settings):
             account.reasons += [f"{place}: not taken down, as its engine does not answer" for place in left]
@@ -48,6 +49,8 @@ def down(stack: str, volumes: bool, confirm: str, plan: bool) -> Exit:
                 "Remove containers, networks and volumes" if volumes else "Remove containers and networks"
             ):
                 _remove(engines, places, volumes, console)
+        if volumes and not left:
+            forget_pins(settings, ROOT)  # of members that are no more: the next ones run what the checkout makes
     if left:
         console.print(
             f"{' and '.join(left)}: not taken down, as the engine does not answer. When it does again: "
@@ -87,11 +90,3 @@ def _lease(settings: Settings) -> Iterator[None]:
         else:
             held.enter_context(holding(settings, secrets, "down"))
         yield
-
-
-def _confirm(settings: Settings, typed: str) -> None:
-    what = f"type the stack's name ({settings.stack}) to remove it"
-    if not typed and sys.stdin.isatty():
-        typed = input(f"{what}: ").strip()
-    if typed != settings.stack:
-        raise NotReady(f"{what}, with --confirm {settings.stack} where nobody can be asked; nothing was changed")

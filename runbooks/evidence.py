@@ -7,6 +7,7 @@ from pathlib import Path
 from infra import signing
 from runbooks.core.errors import Exit, NotVerified
 from runbooks.core.evidence import Evidence, Objective
+from runbooks.core.game_day import GameDay, is_one
 from runbooks.core.session import open_stack
 from runbooks.parts.evidence_files import check, public_key
 
@@ -26,7 +27,8 @@ def verify(file: str, key: str) -> Exit:
             "given, or pass that one by --key"
         )
     if path.suffix == ".json":
-        _tell(Evidence.parse(signed.content), signed.key)
+        found = GameDay.parse(signed.content) if is_one(signed.content) else Evidence.parse(signed.content)
+        _tell(found, signed.key)
     return Exit.DONE
 
 
@@ -38,20 +40,37 @@ def show_key(stack: str) -> Exit:
     return Exit.DONE
 
 
-def _tell(evidence: Evidence, key: str) -> None:
+def _tell(evidence: Evidence | GameDay, key: str) -> None:
     if evidence.key != key:
         raise NotVerified(f"it names another key, {evidence.key}: this signature was put there by somebody else")
+    what = _what_fell(evidence) if isinstance(evidence, GameDay) else _what_was_restored(evidence)
     checks = evidence.every_check
-    passed = [check for check in checks if check.outcome == "passed"]
+    passed = sum(check.outcome == "passed" for check in checks)
     print(
-        f"it says: backup {evidence.backup.label} of stack {evidence.stack}, restored at {evidence.site} to "
-        f"{evidence.point.lsn} on {evidence.ended_at}: {'PROVED' if evidence.proved else 'NOT PROVED'}, "
-        f"{len(passed)} of {len(checks)} checks passed"
+        f"it says: {what} on {evidence.ended_at}: {evidence.verdict.upper()}, {passed} of {len(checks)} checks passed"
     )
     for one in checks:
         if one.outcome != "passed":
             print(f"    {one.name}: {one.outcome}{f': {one.found}' if one.found else ''}")
-    print(f"RTO {_told(evidence.rto)}, RPO {_told(evidence.rpo)}")
+    if isinstance(evidence, GameDay):
+        lost = evidence.customers.lost if evidence.customers else "an unknown number of"
+        print(f"RTO {_told(evidence.rto)}, {lost} acknowledged payments lost")
+    else:
+        print(f"RTO {_told(evidence.rto)}, RPO {_told(evidence.rpo)}")
+
+
+def _what_was_restored(evidence: Evidence) -> str:
+    return (
+        f"backup {evidence.backup.label} of stack {evidence.stack}, restored at {evidence.site} to "
+        f"{evidence.target or evidence.point.lsn}"
+    )
+
+
+def _what_fell(evidence: GameDay) -> str:
+    fault = evidence.fault
+    way = f" ({fault.direction})" if fault.direction else ""
+    after = f"{evidence.leads} leads now" if evidence.leads else "nobody took over"
+    return f"{fault.kind}{way} struck at {fault.site}, which led stack {evidence.stack}; {after},"
 
 
 def _told(objective: Objective) -> str:

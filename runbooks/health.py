@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from infra.settings import Place, Settings, Site, container
+from infra.settings import Place, Settings, Site, container, witness_roles
+from runbooks.adapters.ceph import Room
 from runbooks.adapters.docker import DATA, Container, Space
 from runbooks.adapters.etcd import Endpoint
+from runbooks.adapters.gate import Passage
 from runbooks.adapters.patroni import Cluster
 from runbooks.adapters.pgbackrest import Inventory
 from runbooks.adapters.postgres import Archiver
 from runbooks.core.gather import Silence
 from runbooks.core.lease import Holder
+from runbooks.parts.room import shortage
 
 Answers = Mapping[tuple[str, str], Any]
 
@@ -29,7 +32,9 @@ class PlaceHealth:
     etcd: str = "silent"
     database: str = ""  # of a site
     archive: str = ""
+    payments: str = ""  # the way that they take, from the gateway to the leader
     store: str = ""
+    room: str = ""  # of a store of our own
     backup: str = ""
 
 
@@ -59,7 +64,7 @@ class Health:
 
 def members(settings: Settings, place: Place) -> tuple[str, ...]:
     """Return the names of the containers that `place` is declared to have."""
-    counts = {"etcd": 1}
+    counts = dict.fromkeys(witness_roles(settings), 1) if place == settings.witness else {"etcd": 1}
     if isinstance(place, Site):
         counts |= dict.fromkeys(("db", "backup", "pooler", "route", "gateway"), 1)
         counts |= {"store": 0 if place.s3_endpoint else 1, "api": place.apis}
@@ -72,10 +77,13 @@ def judge(settings: Settings, answers: Answers, now: datetime | None = None) -> 
     for place, seen in zip(settings.places, health.places, strict=True):
         _members(health, seen, members(settings, place), answers["members", place.name])
         _etcd(health, seen, answers["etcd", place.name])
+    _voters(health, settings, answers)
     for site, seen in zip(settings.sites, health.places, strict=False):
         _archive(health, seen, settings, answers["archiver", site.name])
         _disk(health, settings, site, answers["disk", site.name])
+        _payments(health, seen, answers["gateway", site.name], answers["passage", site.name])
         _store(health, seen, answers["store", site.name])
+        _room(health, seen, settings, site, answers.get(("room", site.name)))
         _backup(health, seen, settings, answers["backups", site.name], now or datetime.now(UTC))
     _cluster(health, settings, answers)
     holder = answers["lease", ""]
@@ -111,6 +119,26 @@ def _etcd(health: Health, seen: PlaceHealth, answer: Endpoint | Silence) -> None
         health.problems.append(f"{seen.name}: etcd knows no leader, so it has no quorum")
 
 
+def _voters(health: Health, settings: Settings, answers: Answers) -> None:
+    """Tell who has no vote, by the word of one that has a quorum; after a failover by hand one site has the only one.
+
+    Where none has, tell how it is got back.
+    """
+    told = [answers["etcd", place.name] for place in settings.places]
+    answering = [each for each in told if isinstance(each, Endpoint)]
+    deciding = next((each for each in answering if each.has_leader and each.voters), None)
+    names = {place.name: container(settings, place, "etcd") for place in settings.places}
+    if deciding:
+        for place, name in names.items():
+            if name not in deciding.voters:
+                alone = ", and the one that has is alone" if len(deciding.voters) == 1 else ""
+                health.problems.append(f"{place}: its etcd has no vote{alone}: ./inv rejoin {place}")
+    elif answering and not any(each.has_leader for each in answering):
+        health.problems.append(
+            "etcd has no quorum: ./inv up starts what is stopped; where two places are gone, ./inv failover --to a site"
+        )
+
+
 def _archive(health: Health, seen: PlaceHealth, settings: Settings, answer: Archiver | Silence) -> None:
     if isinstance(answer, Silence):
         seen.archive = "unknown"
@@ -130,10 +158,49 @@ def _disk(health: Health, settings: Settings, site: Site, answer: Space | Silenc
         )
 
 
+def _payments(health: Health, seen: PlaceHealth, gateway: object, passage: Passage | Silence) -> None:
+    if isinstance(gateway, Silence):
+        health.problems.append(f"{seen.name}: its gateway leads to no service that is ready: {_reason(gateway)}")
+    if isinstance(passage, Silence):
+        pooler = "is silent"
+        health.problems.append(f"{seen.name}: the pooler does not answer: {_reason(passage)}")
+    elif passage.dated:
+        pooler = "is of an older image"
+        health.problems.append(
+            f"{seen.name}: the pooler's image is from before switchover: let its pin (separuh:images, else "
+            f".separuh/{health.stack}/images.yaml) name a newer one, then ./inv up"
+        )
+    elif passage.paused:
+        pooler = "holds payments"
+        health.problems.append(f"{seen.name}: the pooler is paused, by {passage.gate.run or 'nobody that is known'}")
+    else:
+        pooler = "is open"
+        if passage.trouble:
+            health.problems.append(f"{seen.name}: the route leads to no leader: {passage.trouble}")
+    if isinstance(passage, Silence) or passage.dated:
+        route = "unknown"
+    else:
+        route = "leads nowhere" if passage.trouble else "leads to the leader"
+    seen.payments = (
+        f"gateway {'is silent' if isinstance(gateway, Silence) else 'answers'}, pooler {pooler}, route {route}"
+    )
+
+
 def _store(health: Health, seen: PlaceHealth, answer: object) -> None:
     seen.store = "silent" if isinstance(answer, Silence) else "answers"
     if isinstance(answer, Silence):
         health.problems.append(f"{seen.name}: the store does not answer: {_reason(answer)}")
+
+
+def _room(health: Health, seen: PlaceHealth, settings: Settings, site: Site, answer: Room | Silence | None) -> None:
+    """Tell of a store that is nearly full before its writers wait; a silent store is told of above."""
+    if isinstance(answer, Room):
+        seen.room = f"{answer.free / 2**30:.1f} GiB left of {answer.size / 2**30:.1f}"
+        if short := shortage(settings, site, answer):
+            health.problems.append(short)
+    elif answer is not None and seen.store != "silent":
+        seen.room = "unknown"
+        health.problems.append(f"{seen.name}: the store does not say how full it is: {_reason(answer)}")
 
 
 def _backup(health: Health, seen: PlaceHealth, settings: Settings, answer: Inventory | Silence, now: datetime) -> None:
@@ -159,7 +226,10 @@ def _backup(health: Health, seen: PlaceHealth, settings: Settings, answer: Inven
 
 
 def _cluster(health: Health, settings: Settings, answers: Answers) -> None:
-    """Take the first site's word for all members; each asks the same quorum."""
+    """Take the first site's word for all members; each asks the same quorum.
+
+    It names a lost leader until the leader's lease is over, so that the stack serves is PostgreSQL's own to say.
+    """
     told = [answers["cluster", site.name] for site in settings.sites]
     cluster: Cluster | None = next((each for each in told if not isinstance(each, Silence)), None)
     if cluster is None:
@@ -168,12 +238,25 @@ def _cluster(health: Health, settings: Settings, answers: Answers) -> None:
             seen.database = "silent"
         return
     health.known = True
+    if cluster.paused:
+        health.problems.append("Patroni is paused: nobody takes over from a leader that is lost")
     known = {member.name: member for member in cluster.members}
     for site, seen in zip(settings.sites, health.places, strict=False):
         member = known.get(container(settings, site, "db"))
         lag = f", {member.lag_bytes} bytes behind" if member and member.lag_bytes else ""
-        seen.database = f"{member.role}, {member.state}{lag}" if member else "not a member"
-    health.serving = any(member.role == "leader" and member.state == "running" for member in cluster.members)
-    health.in_sync = cluster.in_sync
+        on = f", timeline {member.timeline}" if member and member.timeline else ""
+        seen.database = f"{member.role}, {member.state}{on}{lag}" if member else "not a member"
+    archivers = {site.name: answers["archiver", site.name] for site in settings.sites}
+    leading = [name for name, each in archivers.items() if isinstance(each, Archiver) and each.leads]
+    health.serving = bool(leading)
+    if len(leading) > 1:
+        health.problems.append(
+            f"the databases of {' and '.join(leading)} both take writes: that must not be. After a failover by hand: "
+            "./inv rejoin, of the one that was left behind"
+        )
+    if not health.serving:
+        named = ", ".join(member.name for member in cluster.members if member.role == "leader")
+        health.problems.append(f"no database says that it takes writes; Patroni names {named or 'no leader'}")
+    health.in_sync = health.serving and cluster.in_sync
     if not health.in_sync:
         health.problems.append("not in sync: losing the leader's site now would lose acknowledged payments")

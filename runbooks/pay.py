@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from math import ceil
 from pathlib import Path
@@ -10,13 +11,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from infra.settings import ROOT, Settings, published
+from infra.settings import ROOT, Settings, Site, published
 from runbooks.adapters import credit
 from runbooks.adapters.credit import Audit
 from runbooks.core.customers import Customers
 from runbooks.core.errors import Exit, Failed, NotReady
 from runbooks.core.figures import Figures
-from runbooks.core.host import Estate
+from runbooks.core.host import Estate, Host
 from runbooks.core.leader import leader
 from runbooks.core.ledger import new_id
 from runbooks.core.probe import Order
@@ -35,34 +36,42 @@ def pay(stack: str, rate: float, seconds: float, as_json: bool = False) -> Exit:
     with Estate(settings, secrets) as estate, customers(estate, rate, seconds) as probe:
         figures = probe.wait()
         audit = audited(estate, probe)
+    return tell(settings, figures, audit, as_json)
+
+
+def tell(settings: Settings, figures: Figures, audit: Audit, as_json: bool = False) -> Exit:
+    """Print what customers saw; return DONE or DEGRADED. Failed where an acknowledged payment is not there."""
     if as_json:
         print(json.dumps({"figures": figures.dump(), "audit": asdict(audit)}, indent=2))
     else:
         _show(Console(), settings, figures, audit)
     if not audit.holds:
-        raise Failed(f"acknowledged payments are not as they were acknowledged; they are in {probe.order.acknowledged}")
+        folder = ROOT / ".separuh" / settings.stack / "probe"
+        raise Failed(f"acknowledged payments are not as they were acknowledged; the last file in {folder} names them")
     return Exit.DEGRADED if figures.void or figures.failed_requests else Exit.DONE
 
 
-def customers(estate: Estate, rate: float, seconds: float) -> Customers:
-    """Return customers who pay real unpaid instalments for at most `seconds`, not started yet.
+def customers(
+    estate: Estate,
+    rate: float,
+    seconds: float,
+    payments: Sequence[tuple[int, int, int]] = (),
+    sites: Sequence[Site] = (),
+) -> Customers:
+    """Return customers who pay real unpaid instalments for at most `seconds`, not started yet; `payments`, else any.
 
-    For any runbook: `with customers(…) as probe`, then `probe.stop()` and `audited(estate, probe)`.
+    For any runbook: `with customers(…) as probe`, then `probe.stop()` and `audited(estate, probe)`. They pay
+    at the gateways of `sites`, else at both.
     """
     settings = estate.settings
-    wanted = ceil(rate * seconds)
-    payments = leader(estate).ask(credit.payable(settings.cluster, wanted))
-    if len(payments) < wanted:
-        raise NotReady(
-            f"{wanted} payments are wanted and {len(payments)} instalments are unpaid on stack {settings.stack}: "
-            f"make more with ./inv seed --loans N --stack {settings.stack}"
-        )
+    payments = payments or unpaid(estate, ceil(rate * seconds))
     run = new_id("pay")
     return Customers(
         Order(
             run=run,
             gateways={
-                site.name: f"http://{site.publish.address}:{published(site, 'gateway')}" for site in settings.sites
+                site.name: f"http://{site.publish.address}:{published(site, 'gateway')}"
+                for site in sites or settings.sites
             },
             rate=rate,
             seconds=seconds,
@@ -70,6 +79,21 @@ def customers(estate: Estate, rate: float, seconds: float) -> Customers:
             acknowledged=str(ROOT / ".separuh" / settings.stack / "probe" / f"{run}.tsv"),
         )
     )
+
+
+def unpaid(estate: Estate, wanted: int, at: Host | None = None) -> list[tuple[int, int, int]]:
+    """Return so many unpaid instalments: loan, number and rupiah, as the database `at` knows them, else the leader's.
+
+    NotReady where there are fewer.
+    """
+    settings = estate.settings
+    payments = (at or leader(estate)).ask(credit.payable(settings.cluster, wanted))
+    if len(payments) < wanted:
+        raise NotReady(
+            f"{wanted} payments are wanted and {len(payments)} instalments are unpaid on stack {settings.stack}: "
+            f"make more with ./inv seed --loans N --stack {settings.stack}"
+        )
+    return payments
 
 
 def audited(estate: Estate, probe: Customers) -> Audit:

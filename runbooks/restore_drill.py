@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from datetime import datetime
 
 from infra.settings import container
-from runbooks.adapters import docker, pgbackrest, postgres, restored
-from runbooks.core.errors import Exit, NotReady
-from runbooks.core.evidence import Restored
+from runbooks.adapters import postgres, restored
+from runbooks.core.errors import Exit, NotReady, SeparuhError
 from runbooks.core.leader import leader
 from runbooks.core.origin import now
 from runbooks.core.procedure import carry_out
 from runbooks.core.run import Run, Runbook, Step
 from runbooks.core.session import open_stack
-from runbooks.parts import drill_evidence, evidence_files, lock, proof, service, throwaway
+from runbooks.parts import (
+    apart,
+    archived_point,
+    drill_evidence,
+    evidence_files,
+    lock,
+    narrowed,
+    proof,
+    second,
+    service,
+    throwaway,
+)
+from runbooks.parts import target as targets
+from runbooks.parts.choice import a_backup_is_chosen
 from runbooks.parts.findings import usable
-from runbooks.parts.repositories import archived, at_once, chosen, cluster, inventory
-from runbooks.parts.source import fetch
-
-MORE = 1.2  # times the database's size: what is restored, and the log that is replayed
-LOOKED_BACK = 32  # segments in which a commit is looked for, newest first; a backup alone closes several
+from runbooks.parts.repositories import at_once, cluster
+from runbooks.parts.space import there_is_room
 
 
 def restore_drill(
@@ -29,17 +37,27 @@ def restore_drill(
     site: str = "",
     origin: str = "",
     backup: str = "",
+    at: str = "",
+    lsn: str = "",
+    as_of: str = "",
     plan: bool = False,
     resume: bool = False,
 ) -> Exit:
     """Restore at `site` (else where a standby is) the newest `backup`, or one by label, of `origin`'s repository.
 
-    `origin` is the site whose repository is read, else `site`'s own. Serving is not touched, so nothing is asked.
+    `origin` is the site whose repository is read, else `site`'s own. `at` (a time) or `lsn` restores to that point and
+    not to a backup's fingerprint, `as_of` (a time) from what the repository's bucket held then. Serving is not touched,
+    so nothing is asked.
     """
+    if backup and (at or lsn):
+        raise SeparuhError("--backup with --at or --lsn: the newest backup that leads to the point is taken")
+    point = targets.chosen(at, lsn)
+    before = targets.moment(as_of).isoformat(timespec="seconds") if as_of else ""
     settings, secrets = open_stack(stack)
     for name in filter(None, (site, origin)):
         settings.site(name)
-    given = {"site": site, "from": origin, "backup": backup}
+    given = {"site": site, "from": origin, "backup": backup, "as_of": before}
+    given |= {"at": point.value} if at else {"lsn": point.value}
     arguments = {name: value for name, value in given.items() if value}
     return carry_out(RUNBOOK, settings, secrets, plan=plan, resume=resume, arguments=arguments)
 
@@ -78,45 +96,10 @@ def the_stores_answer(run: Run) -> None:
     evidence_files.public_key(run.secrets)
 
 
-def a_backup_is_chosen(run: Run) -> None:
-    """The newest, or the one named; it must have a fingerprint, or there is nothing to compare a copy with."""
-    site, label = throwaway.origin(run), run.arguments.get("backup")
-    held = inventory(run.estate, [site]).of(run.settings.repository(site))
-    wanted = [backup for backup in held if label in (None, backup.label)]
-    if not wanted:
-        what = f"no backup {label}" if label else "no backup"
-        raise NotReady(f"{site.name}: its repository has {what}: ./inv backup.list shows what there is")
-    backup = wanted[-1]
-    if not any(fetch(run.estate, each, backup.label) for each in chosen(run)):
-        raise NotReady(
-            f"{site.name}: backup {backup.label} has no fingerprint, so a copy of it cannot be proved: ./inv backup "
-            "makes one that has, while a standby streams"
-        )
-    told = Restored(
-        repository=site.name,
-        label=backup.label,
-        kind=backup.kind,
-        ended_at=backup.ended_at.isoformat(),
-        database_bytes=backup.database_bytes,
-    )
-    run.remember("label", backup.label)
-    run.remember("backup", asdict(told))
-    run.remember("archived", {each.name: archived(run.estate, each) for each in chosen(run)})
-    ended = f"{backup.ended_at:%Y-%m-%d %H:%M} UTC"
-    said = f"{throwaway.here(run).name}: backup {backup.label} from {site.name}, which ended {ended}"
-    run.estate.console.print(said, markup=False, highlight=False)
-
-
-def there_is_room(run: Run) -> None:
-    """The copy lies on the disk of the site's own database, which must keep its room."""
-    host = run.estate.member(throwaway.here(run), "backup")
-    space = host.ask(docker.free(docker.DATA))
-    need = int(run.recall("backup")["database_bytes"] * MORE) + run.settings.backup.free_bytes
-    if space.free < need:
-        raise NotReady(
-            f"{host.name}: {space.free / 2**20:.0f} MiB free, and the copy needs {need / 2**20:.0f} with the room that "
-            "separuh:backup.free_bytes keeps: drill at the other site (--site), or enlarge the disk"
-        )
+def a_second_can_be_made(run: Run) -> None:
+    """A point that is named has no stored fingerprint: a copy from the other repository is what there is to compare."""
+    if apart.asked(run).kind != "newest":
+        second.choose(run, 2)
 
 
 # -- steps
@@ -124,9 +107,9 @@ def there_is_room(run: Run) -> None:
 
 def measure_loss(run: Run) -> None:
     """Find the newest commit that the repository could have given back when the drill was ordered."""
-    site, committed = throwaway.origin(run), run.recall("committed")
-    names = sorted(filter(None, map(pgbackrest.segment, run.recall("archived")[site.name])), reverse=True)
-    command = restored.newest_commit(run.settings.cluster, run.settings.repository(site), names[:LOOKED_BACK])
+    committed, first = run.recall("committed"), throwaway.first(run)
+    repository = run.settings.repository(first.origin)
+    command = restored.newest_commit(run.settings.cluster, repository, run.recall("segments"), first.as_of)
     run.figures["rpo_seconds"] = None
     if run.planning or not usable(run):
         return
@@ -135,13 +118,27 @@ def measure_loss(run: Run) -> None:
         run.figures["rpo_seconds"] = round(max(0.0, lost), 2)
 
 
+CLOSE = Step("Close the log behind the point", archived_point.close, archived_point.closed, stage="plan", within=90)
+SECOND = Step(
+    "Restore the same point from the other repository", second.restore, second.stands, second.remove, within=60
+)
+NARROW = Step(
+    "Narrow what differs to rows and columns",
+    narrowed.narrow_differences,
+    narrowed.are_narrowed,
+    second.remove,
+    stage="analyse",
+    optional=True,
+)
+
 STEPS = (
     Step("Make a throwaway container and volume", throwaway.make, throwaway.made, throwaway.remove, stage="plan"),
     Step("Restore the backup into it", throwaway.restore, throwaway.is_restored),
-    Step("Start it, up to the point of the fingerprint", throwaway.start, throwaway.answers, within=600),
+    Step("Start it, up to the point", throwaway.start, throwaway.answers, within=600),
     Step("Measure what the repository would lose", measure_loss, stage="analyse", optional=True),
     Step("Cut it off from every network", throwaway.cut_off, throwaway.is_cut_off),
     Step("Prove what it holds", proof.prove_content, lambda run: bool(run.recall("proved_content")), stage="test"),
+    NARROW,
     Step(
         "Let the service take a payment on it",
         service.prove_service,
@@ -160,9 +157,23 @@ STEPS = (
     Step("Judge: every check has passed", drill_evidence.judge, stage="test"),
 )
 
+
+def steps(run: Run) -> tuple[Step, ...]:
+    """Return the steps of `run`: to a backup's fingerprint, or to a point that was named, which takes more of them."""
+    if apart.asked(run).kind == "newest":
+        return STEPS
+    close = () if run.arguments.get("as_of") else (CLOSE,)
+    other = (SECOND,) if second.backup(run) else ()
+    place = next(number for number, step in enumerate(STEPS) if step.do is proof.prove_content)
+    return (*close, *STEPS[:place], *other, *STEPS[place:])
+
+
 RUNBOOK = Runbook(
     name="restore-drill",
     title="restore a backup into a throwaway database and prove it",
-    prechecks=(the_order_is_noted, a_site_is_chosen, the_stores_answer, a_backup_is_chosen, there_is_room),
-    steps=STEPS,
+    prechecks=(
+        *(the_order_is_noted, a_site_is_chosen, the_stores_answer),
+        *(a_backup_is_chosen, there_is_room, a_second_can_be_made),
+    ),
+    steps=steps,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -24,10 +25,9 @@ from infra.say import say_on_stderr as say
 from infra.secrets import Secrets
 from infra.settings import ROOT, Settings
 from runbooks.core.account import accounted, take_along
-from runbooks.core.errors import Exit, Failed, NotReady
+from runbooks.core.errors import Exit, Failed
 from runbooks.core.hold import holding
 from runbooks.core.host import Estate
-from runbooks.core.leader import leader
 from runbooks.core.session import settings_of
 from runbooks.health import Health, judge
 from runbooks.parts.shared import settle
@@ -53,32 +53,47 @@ def up(stack: str, site: str, plan: bool, yes: bool) -> Exit:
         console.print(f"stack {settings.stack}: engine {choice.engine}: {choice.why}", markup=False)
         if plan:
             foreseen = foresee(engines, ROOT)
-            _declare(engines, choice, foreseen, only, True, console)
+            bring_about(engines, choice, foreseen, only, True, console)
             settle(settings, foreseen.secrets, True, console)
             return Exit.DONE
         with accounted("up", settings) as account:
             with account.step("Prepare secrets and images", "plan"):
                 prepared = prepare(engines, ROOT, say, only)
             with account.step("Bring about what is declared"):
-                _declare(engines, choice, prepared, only, False, console)
+                bring_about(engines, choice, prepared, only, False, console)
             with account.step("Wait until the stack serves", "test"):
-                _wait(settings, prepared.secrets, only, console)
+                await_serving(settings, prepared.secrets, only, console)
             with account.step("Hold the cluster to the config"):
                 settle(settings, prepared.secrets, False, console)
     take_along(settings, prepared.secrets)
     return Exit.DONE
 
 
-def _declare(
-    engines: Engines, choice: Choice, prepared: Prepared, only: Collection[str], planning: bool, console: Console
+def bring_about(
+    engines: Engines,
+    choice: Choice,
+    prepared: Prepared,
+    only: Collection[str],
+    planning: bool,
+    console: Console,
+    leased: bool = False,
 ) -> None:
+    """Carry out the declarations for the places in `only`, else for all; the lease is held, unless it is already."""
+    alone = nullcontext() if leased else holding(engines.settings, prepared.secrets, "up")
     if choice.engine == EMBEDDED:
-        _embedded(engines, prepared, only, planning, console)
+        _embedded(engines, prepared, only, planning, console, alone)
     elif choice.cli:
-        _pulumi(engines, prepared, choice.cli, only, planning)
+        _pulumi(engines, prepared, choice.cli, only, planning, alone)
 
 
-def _embedded(engines: Engines, prepared: Prepared, only: Collection[str], planning: bool, console: Console) -> None:
+def _embedded(
+    engines: Engines,
+    prepared: Prepared,
+    only: Collection[str],
+    planning: bool,
+    console: Console,
+    alone: AbstractContextManager[None],
+) -> None:
     settings = engines.settings
     planned: Plan = plan(_declared(settings, prepared, only), engines, only=only)
     if planned.changes:
@@ -90,7 +105,7 @@ def _embedded(engines: Engines, prepared: Prepared, only: Collection[str], plann
     def report(change: Change, seconds: float) -> None:
         console.print(f"{change.verb} {change.name} {seconds:.1f} s", markup=False)
 
-    with holding(settings, prepared.secrets, "up"):
+    with alone:
         try:
             apply(planned, engines, report)
         except ApplyFailed as failure:
@@ -108,13 +123,20 @@ def _declared(settings: Settings, prepared: Prepared, only: Collection[str]) -> 
     return declared
 
 
-def _pulumi(engines: Engines, prepared: Prepared, cli: Path, only: Collection[str], planning: bool) -> None:
+def _pulumi(
+    engines: Engines,
+    prepared: Prepared,
+    cli: Path,
+    only: Collection[str],
+    planning: bool,
+    alone: AbstractContextManager[None],
+) -> None:
     settings = engines.settings
     refuse_losses(_declared(settings, prepared, only), engines, only=only)
     if planning:
         pulumi_engine.preview(settings, ROOT, cli, only=only)
         return
-    with holding(settings, prepared.secrets, "up"):
+    with alone:
         for name in pulumi_engine.start_stopped(engines, only):
             say(f"started {name}")
         try:
@@ -123,16 +145,16 @@ def _pulumi(engines: Engines, prepared: Prepared, cli: Path, only: Collection[st
             raise Failed(str(failure)) from failure
 
 
-def _wait(settings: Settings, secrets: Secrets, only: Collection[str], console: Console) -> None:
+def await_serving(settings: Settings, secrets: Secrets, only: Collection[str], console: Console) -> None:
     """Wait until the stack serves, in sync unless a site alone was asked for, and print how it stands."""
     started = time.monotonic()
     with Estate(settings, secrets) as estate:
         while True:
             health = judge(settings, ask_all(estate, time.monotonic() + ANSWER_SECONDS))
-            if _ready(health, only) and _writes(estate):
+            if _ready(health, only):
                 break
             if time.monotonic() - started > READY_SECONDS:
-                problems = "; ".join(health.problems) or "no leader takes writes"
+                problems = "; ".join(health.problems)
                 raise Failed(
                     f"stack {settings.stack} does not serve {READY_SECONDS} s after its containers started: "
                     f"{problems}. `./inv status` shows the rest, `docker logs <container>` why; "
@@ -142,15 +164,6 @@ def _wait(settings: Settings, secrets: Secrets, only: Collection[str], console: 
     console.print(f"stack {settings.stack} serves after {time.monotonic() - started:.0f} s more", markup=False)
     for problem in health.problems:
         console.print(f"- {problem}", markup=False, soft_wrap=True)
-
-
-def _writes(estate: Estate) -> bool:
-    """Say whether a database takes writes now: Patroni's view still names a leader that has just been lost."""
-    try:
-        leader(estate)
-    except NotReady:
-        return False
-    return True
 
 
 def _ready(health: Health, only: Collection[str]) -> bool:

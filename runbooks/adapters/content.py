@@ -62,10 +62,15 @@ SELECT '{position}', to_json(percentile_disc(ARRAY[{fractions}]::float8[]) WITHI
        TABLESAMPLE SYSTEM (least(100, 100.0 * {sampled} / greatest(1, pg_relation_size('{literal}')))) REPEATABLE (1);
 """
 
+BLOCKS = """
+SELECT format('%I.%I', n.nspname, c.relname), pg_relation_size(c.oid) / current_setting('block_size')::bigint
+  FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm')
+"""
+
 # OFFSET 0 keeps the row's text from being made once for each use of it.
 DIGESTS = """
 SELECT '{position}', s.chunk, count(*), sum(hashtextextended(s.line, {first})), sum(hashtextextended(s.line, {second}))
-  FROM (SELECT {chunk} AS chunk, (t.*)::text AS line FROM ONLY {table} AS t OFFSET 0) AS s GROUP BY s.chunk;
+  FROM (SELECT {chunk} AS chunk, (t.*)::text AS line FROM ONLY {table} AS t{where} OFFSET 0) AS s GROUP BY s.chunk;
 """
 
 
@@ -129,6 +134,26 @@ class Digest:
         return Digest(self.rows + other.rows, (first, second))
 
 
+@dataclass(frozen=True)
+class Part:
+    """Part `number` of `count` (from 0) of each table, by blocks of its heap: every part but the last ends somewhere.
+
+    `blocks` is how many there are, by table; a table that is not known there is the last part's.
+    """
+
+    number: int
+    count: int
+    blocks: Mapping[str, int]
+
+    def where(self, table: str) -> str:
+        """Return the condition, in SQL, on the rows of a table."""
+        size = -(-self.blocks.get(table, 0) // self.count)
+        first, last = self.number * size, (self.number + 1) * size
+        conditions = [f"t.ctid >= '({first},0)'"] if self.number else []
+        conditions += [f"t.ctid < '({last},0)'"] if self.number < self.count - 1 else []
+        return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
 def exact(statements: str, within: float) -> str:
     """Return SQL that runs `statements` in one snapshot, each for at most `within` seconds, with exact texts."""
     return EXACT.format(begin=BEGIN, statements=statements, milliseconds=int(within * 1000))
@@ -173,10 +198,27 @@ def bounds(tables: Sequence[Layout], within: float) -> Query[Mapping[str, tuple[
     )
 
 
-def digests(tables: Sequence[Layout], within: float) -> Query[Mapping[str, Mapping[int, Digest]]]:
-    """Ask for the digest of each chunk that has rows, by table, of the tables of one database in one snapshot."""
+def blocks(database: str) -> Query[Mapping[str, int]]:
+    """Ask how many blocks the heap of each table of a database has, by the table's name in it."""
+    return Query(sql=exact(f"{BLOCKS};", 60), parse=_blocks, database=database, within=60)
+
+
+def digests(
+    tables: Sequence[Layout], within: float, part: Part | None = None
+) -> Query[Mapping[str, Mapping[int, Digest]]]:
+    """Ask for the digest of each chunk that has rows, by table, of the tables of one database in one snapshot.
+
+    Of a `part` only the rows in its blocks are read: a row is in one block, so those of all parts add up to the whole.
+    """
     statements = [
-        DIGESTS.format(position=n, first=SEEDS[0], second=SEEDS[1], chunk=table.place, table=table.table)
+        DIGESTS.format(
+            position=n,
+            first=SEEDS[0],
+            second=SEEDS[1],
+            chunk=table.place,
+            table=table.table,
+            where=part.where(table.table) if part else "",
+        )
         for n, table in enumerate(tables)
     ]
     return Query(
@@ -204,6 +246,10 @@ def _layouts(database: str, rows: list[tuple[str | None, ...]]) -> tuple[Layout,
 def chunks_of(size: int) -> int:
     """Return into how many chunks a table of `size` bytes is cut: a power of two, since a hash is cut by its bits."""
     return min(MOST_CHUNKS, 1 << max(0, size // CHUNK_BYTES).bit_length())
+
+
+def _blocks(rows: list[tuple[str | None, ...]]) -> dict[str, int]:
+    return {str(table): int(count or 0) for table, count in rows}
 
 
 def _digests(tables: Sequence[Layout], rows: list[tuple[Any, ...]]) -> dict[str, dict[int, Digest]]:

@@ -158,15 +158,19 @@ def sequences(database: str) -> Query[tuple[tuple[str, int, str], ...]]:
 
 def reached(database: str, found: Sequence[tuple[str, int, str]]) -> Query[Mapping[str, str]]:
     """Ask how far each of the sequences `found` has come, by name, with how it is defined."""
-    statements = [
-        REACHED.format(position=n, increment=increment, sequence=name) for n, (name, increment, _) in enumerate(found)
-    ]
     return Query(
-        sql=exact("".join(statements), WITHIN),
+        sql=exact("".join(reaching(found)), WITHIN),
         parse=lambda rows: {found[int(n or 0)][0]: f"{said}; {found[int(n or 0)][2]}" for n, said in rows},
         database=database,
         within=WITHIN,
     )
+
+
+def reaching(found: Sequence[tuple[str, int, str]]) -> list[str]:
+    """Return the statements that `reached` asks, one a sequence."""
+    return [
+        REACHED.format(position=n, increment=increment, sequence=name) for n, (name, increment, _) in enumerate(found)
+    ]
 
 
 def _definitions(rows: list[tuple[str | None, ...]]) -> Definitions:

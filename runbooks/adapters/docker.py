@@ -41,6 +41,16 @@ def free(path: str) -> Command[Space]:
     return Command(argv=("df", "-B1", "--output=size,avail", path), parse=_space, within=10)
 
 
+def stop(name: str, seconds: int = 30) -> Command[str]:
+    """Stop a container, which gets so many seconds to end by itself; it stays stopped until it is started."""
+    return Command(argv=("docker", "stop", "--time", str(seconds), name), within=seconds + 30)
+
+
+def start(*names: str) -> Command[str]:
+    """Start containers that are there; one that runs stays as it is."""
+    return Command(argv=("docker", "start", *names), within=60)
+
+
 def _containers(output: str) -> dict[str, Container]:
     found = {}
     for each in json.loads(output or "[]"):

@@ -12,7 +12,10 @@ from runbooks.core.errors import NotReady
 
 CONFIG = "/config/patroni.yml"
 REST = "https://localhost:8008"
-CURL = ("curl", "-sS", "--fail", "--max-time", "5", "--cacert", "/config/ca.crt")
+CA = "/config/ca.crt"
+CURL = ("curl", "-sS", "--fail", "--max-time", "5", "--cacert", CA)
+OWN = ("--cert", "/config/tls.crt", "--key", "/config/tls.key")  # whoever changes something shows who it is
+ANSWERED, STILL_AT_IT = 0, 28  # of curl: 28 when its time is up
 SYNCHRONOUS = "sync_standby"
 LEADERS = ("leader", "standby_leader")
 HEALTHY = ("running", "streaming")
@@ -36,9 +39,10 @@ class Member:
 
 @dataclass(frozen=True)
 class Cluster:
-    """All members that Patroni knows."""
+    """All members that Patroni knows. `paused`: somebody told it to leave everything as it is."""
 
     members: tuple[Member, ...]
+    paused: bool = False
 
     @property
     def leader(self) -> Member:
@@ -77,9 +81,29 @@ def shared() -> Command[dict[str, Any]]:
 
 def share(values: Mapping[str, object]) -> Command[str]:
     """Set `values` for all members; what they do not name stays. Patroni wants a certificate of the stack for it."""
-    own = ("--cert", "/config/tls.crt", "--key", "/config/tls.key")
-    argv = (*CURL, *own, "--request", "PATCH", "--data", "@-", f"{REST}/config")
+    argv = (*CURL, *OWN, "--request", "PATCH", "--data", "@-", f"{REST}/config")
     return Command(argv=argv, stdin=json.dumps(values), within=8)
+
+
+def switchover(leader: str, candidate: str) -> Command[str]:
+    """Have the leader hand over to `candidate`. Patroni looks once a second whether it has, and answers then.
+
+    CommandFailed with its words where it refuses. No answer in time is none: it is still at it.
+    """
+    told = ("--fail-with-body", "--output", "/dev/stderr", "--max-time", "4")
+    argv = ("curl", "-sS", "--cacert", CA, *OWN, *told, "--data", "@-", f"{REST}/switchover")
+    order = json.dumps({"leader": leader, "candidate": candidate})
+    return Command(argv=argv, stdin=order, within=8, ok=(ANSWERED, STILL_AT_IT))
+
+
+def failover(candidate: str) -> Command[str]:
+    """Have `candidate` lead, also where nobody leads, Patroni is paused, or it was not in sync. Asked of the candidate.
+
+    CommandFailed with its words where it refuses. No answer in time is none: it is still at it.
+    """
+    told = ("--fail-with-body", "--output", "/dev/stderr", "--max-time", "4")
+    argv = ("curl", "-sS", "--cacert", CA, *OWN, *told, "--data", "@-", f"{REST}/failover")
+    return Command(argv=argv, stdin=json.dumps({"candidate": candidate}), within=8, ok=(ANSWERED, STILL_AT_IT))
 
 
 def listing() -> Command[Cluster]:
@@ -88,6 +112,7 @@ def listing() -> Command[Cluster]:
 
 
 def _cluster(output: str) -> Cluster:
+    said = json.loads(output)
     return Cluster(
         tuple(
             Member(
@@ -97,8 +122,9 @@ def _cluster(output: str) -> Cluster:
                 timeline=int(member.get("timeline", 0)),
                 lag_bytes=_bytes(member.get("lag")),
             )
-            for member in json.loads(output)["members"]
-        )
+            for member in said["members"]
+        ),
+        paused=bool(said.get("pause")),
     )
 
 

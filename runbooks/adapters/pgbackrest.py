@@ -29,8 +29,9 @@ READABLE = (0, 2)  # statuses of a repository: whole, and without a backup yet
 class Backup:
     """One backup in one repository. Sizes in bytes: of the database, and of what this backup added to the repository.
 
-    `wal_start` and `wal_stop` are the segments without which it cannot be restored. `damaged`: pages with a wrong
-    checksum were found. `run` is the id of the run that made it, "" for one made by hand.
+    `wal_start` and `wal_stop` are the segments without which it cannot be restored, `lsn_stop` the point from which on
+    what is restored is consistent. `damaged`: pages with a wrong checksum were found. `run` is the id of the run that
+    made it, "" for one made by hand.
     """
 
     repository: int
@@ -44,11 +45,18 @@ class Backup:
     wal_stop: str
     damaged: bool
     run: str = ""
+    lsn_start: str = "0/0"
+    lsn_stop: str = "0/0"
 
     @property
     def seconds(self) -> float:
         """How long it took, in whole seconds as pgBackRest counts."""
         return (self.ended_at - self.started_at).total_seconds()
+
+    @property
+    def timeline(self) -> int:
+        """The timeline on which it ended."""
+        return int(self.wal_stop[:8] or "0", 16)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +95,10 @@ def version() -> Command[str]:
     return Command(argv=("pgbackrest", "version"), parse=lambda output: output.split()[-1], within=10)
 
 
-def info(stanza: str, repository: int | None = None) -> Command[Inventory]:
-    """Ask what the repositories hold, or one of them alone."""
-    return Command(argv=(*program(stanza, repository), "--output=json", "info"), parse=_inventory, within=60)
+def info(stanza: str, repository: int | None = None, as_of: str = "") -> Command[Inventory]:
+    """Ask what the repositories hold, or one of them alone, if wanted as it was."""
+    argv = (*program(stanza, repository, as_of), "--output=json", "info")
+    return Command(argv=argv, parse=_inventory, within=60)
 
 
 def backup(stanza: str, repository: int, kind: Kind, run: str, processes: int, within: float) -> Command[str]:
@@ -127,6 +136,32 @@ def manifest(stanza: str, label: str) -> str:
     return f"{PATH}/backup/{stanza}/{label}/backup.manifest"
 
 
+def label_of(key: str) -> str:
+    """Return the label of the finished backup whose manifest an object is, "" if it is something else."""
+    found = _MANIFEST.search(key)
+    return found[1] if found else ""
+
+
+def is_list(key: str) -> bool:
+    """Say whether an object lists what there is, of which a repository has one each, with its copy."""
+    return bool(_LISTS.search(key))
+
+
+def begun(label: str) -> datetime:
+    """Return when a backup began, to the second, in the UTC of every container."""
+    return datetime.strptime(label[-16:-1], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+
+
+def needs(label: str, key: str, put: datetime) -> bool:
+    """Say whether a backup needs an object put at a moment: its own, its full's, the log since it began, the lists.
+
+    No expiry removes any of these while the backup is kept.
+    """
+    folders = {label, label[:16]}
+    since = f"/{PATH}/archive/" in f"/{key}" and put >= begun(label)
+    return since or is_list(key) or any(f"/{folder}/" in key for folder in folders)
+
+
 def archived(stanza: str, major: int) -> str:
     """Return the prefix in the bucket under which the segments of the stanza's current cluster lie."""
     return f"{PATH}/archive/{stanza}/{major}-"
@@ -143,11 +178,15 @@ def timeline(key: str) -> int:
     return int(key.rpartition("/")[2][:8], 16)
 
 
-def program(stanza: str, repository: int | None = None) -> tuple[str, ...]:
-    """Return the beginning of each of its command lines, for both repositories or one."""
+def program(stanza: str, repository: int | None = None, as_of: str = "") -> tuple[str, ...]:
+    """Return the beginning of each of its command lines, for both repositories or one.
+
+    `as_of` (ISO 8601 in UTC, cut to seconds) reads one as its versioned bucket held it then, whatever was deleted.
+    """
     chosen = (f"--repo={repository}",) if repository else ()
+    before = (f"--repo-target-time={datetime.fromisoformat(as_of):%Y-%m-%d %H:%M:%S}+00",) if as_of else ()
     # Without it what went wrong stands among the answers, and no failure carries its reason.
-    return ("pgbackrest", f"--config={CONFIG}", f"--stanza={stanza}", *chosen, "--log-level-stderr=warn")
+    return ("pgbackrest", f"--config={CONFIG}", f"--stanza={stanza}", *chosen, *before, "--log-level-stderr=warn")
 
 
 def _inventory(output: str) -> Inventory:
@@ -176,9 +215,13 @@ def _backup(entry: dict[str, Any]) -> Backup:
         wal_stop=entry["archive"]["stop"] or "",
         damaged=bool(entry["error"]),
         run=entry.get("annotation", {}).get(ANNOTATION, ""),
+        lsn_start=entry["lsn"]["start"],
+        lsn_stop=entry["lsn"]["stop"],
     )
 
 
+_MANIFEST = re.compile(r"/(\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?)/backup\.manifest$")
+_LISTS = re.compile(r"/(archive|backup)\.info(\.copy)?$")
 _SEGMENT = re.compile(r"/([0-9A-F]{24})-[0-9a-f]{40}(\.\w+)?$")
 _ARCHIVE = re.compile(r"archiveId: (\S+), total WAL checked: (\d+), total valid WAL: (\d+)")
 _BACKUP = re.compile(r"backup: (\S+), status: ([^,]+),")

@@ -20,6 +20,7 @@ class Archiver:
     """One member's archiver. `waiting` segments are not archived yet, the oldest since `lag_seconds`.
 
     `wal_bytes` is the size of all of pg_wal. `last_failed` is the segment that failed last, "" if none ever did.
+    `leads`: the member takes writes; a standby archives too.
     """
 
     waiting: int
@@ -28,6 +29,7 @@ class Archiver:
     last_archived: str
     last_failed: str
     failed_count: int
+    leads: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,8 @@ class Recovery:
 
 # A segment that waits has a .ready file: its age is the lag, and an idle server without one has none.
 ARCHIVER = """
-SELECT r.waiting, r.lag, w.bytes, coalesce(a.last_archived_wal, ''), coalesce(a.last_failed_wal, ''), a.failed_count
+SELECT r.waiting, r.lag, w.bytes, coalesce(a.last_archived_wal, ''), coalesce(a.last_failed_wal, ''), a.failed_count,
+       NOT pg_is_in_recovery()
   FROM pg_stat_archiver a,
        (SELECT count(*) AS waiting, coalesce(extract(epoch FROM now() - min(modification)), 0) AS lag
           FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready') r,
@@ -89,6 +92,10 @@ def checkpoint() -> Command[str]:
     return Command(argv=(*PSQL, "CHECKPOINT"), within=300)
 
 
+# What a commit must hold to be flushed, and to wait for the standby, as a payment does; it changes nothing.
+WORD = "pg_logical_emit_message(true, 'separuh', 'commits')"
+
+
 def switch_wal() -> Command[str]:
     """End the leader's segment, which also wakes archivers that wait after failures."""
     return Command(argv=(*PSQL, "SELECT pg_switch_wal()"), within=30)
@@ -111,12 +118,12 @@ def missing(segments: Iterable[str]) -> list[str]:
 
 def segment(lsn: str, timeline: int) -> str:
     """Return the name of the segment in which `lsn` lies."""
-    return _name(f"{timeline:08X}", _position(lsn) // SEGMENT_BYTES)
+    return _name(f"{timeline:08X}", position(lsn) // SEGMENT_BYTES)
 
 
 def distance(first: str, last: str) -> int:
     """Return how many bytes of the log are between two LSNs."""
-    return _position(last) - _position(first)
+    return position(last) - position(first)
 
 
 def between(first: str, last: str) -> list[str]:
@@ -124,7 +131,8 @@ def between(first: str, last: str) -> list[str]:
     return [_name(first[:8], number) for number in range(_number(first), _number(last) + 1)]
 
 
-def _position(lsn: str) -> int:
+def position(lsn: str) -> int:
+    """Return an LSN as the number of bytes from the beginning of the log."""
     high, low = (int(half, 16) for half in lsn.split("/"))
     return (high << 32) + low
 
@@ -138,7 +146,7 @@ def _name(timeline: str, number: int) -> str:
 
 
 def _archiver(rows: list[Row]) -> Archiver:
-    waiting, lag, size, archived, failed, count = (field or "" for field in rows[0])
+    waiting, lag, size, archived, failed, count, leads = (field or "" for field in rows[0])
     return Archiver(
         waiting=int(waiting),
         lag_seconds=float(lag),
@@ -146,6 +154,7 @@ def _archiver(rows: list[Row]) -> Archiver:
         last_archived=archived,
         last_failed=failed,
         failed_count=int(count),
+        leads=leads == "t",
     )
 
 
@@ -156,3 +165,8 @@ def _recovery(rows: list[Row]) -> Recovery:
 
 def _first_number(rows: list[Row]) -> int:
     return int(rows[0][0] or 0)
+
+
+def started() -> Query[str]:
+    """Ask when this server was started: another moment is another life of it."""
+    return Query(sql="SELECT pg_postmaster_start_time()", parse=lambda rows: str(rows[0][0]), within=5)

@@ -10,6 +10,7 @@ import csv
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from runbooks.adapters.content import SNAPSHOT
 from runbooks.adapters.postgres import PSQL, Row
@@ -62,15 +63,17 @@ SELECT now.lsn, ('x' || left(pg_walfile_name(now.lsn), 8))::bit(32)::int FROM pg
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """Where a standby was held: the end of what it had replayed, the time of the last commit in it, "" if none.
+    """Where a member was held: the end of what it had in it, the time of the last commit in that, "" if none.
 
-    By database, the snapshot of that point, and the rows with which it answered then.
+    By database, the snapshot of that point, and the rows with which it answered then. `seconds` is for how long nobody
+    could write, which a standby asks of nobody.
     """
 
     lsn: str
     at: str
     snapshots: Mapping[str, str]
     rows: Mapping[str, list[Row]]
+    seconds: float = 0.0
 
 
 def hold(run: str, seconds: int, questions: Mapping[str, str]) -> Command[Held | None]:
@@ -79,13 +82,19 @@ def hold(run: str, seconds: int, questions: Mapping[str, str]) -> Command[Held |
     None where replay did not stand still for that long; SeparuhError where a database could not be asked.
     """
     asked = f"{NEXT}\n".join(f"{sql}\n{SNAPSHOT}{_STANDING}" for sql in questions.values())
-    argv = ("sh", "-c", _HOLD, "sh", _folder(run), str(seconds), _PAUSE, *questions)
+    argv = ("sh", "-c", _HOLD, "sh", folder(run), str(seconds), _PAUSE, *questions)
     return Command(argv=argv, stdin=asked, parse=lambda said: _held(tuple(questions), said), within=30)
 
 
 def release(run: str) -> Command[str]:
     """End what `hold` began; no error where nothing is held, or the member leads by now."""
-    return Command(argv=("sh", "-c", f'rm -rf "$1"; {_RESUME}', "sh", _folder(run)), within=30)
+    return Command(argv=("sh", "-c", f'rm -rf "$1"; {_RESUME}', "sh", folder(run)), within=30)
+
+
+def streams() -> Query[bool]:
+    """Ask a member whether it is a standby to which the leader sends its log."""
+    sql = "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')"
+    return Query(sql=sql, parse=lambda rows: rows[0][0] == "t", within=10)
 
 
 def reached(lsn: str) -> Query[bool]:
@@ -99,12 +108,27 @@ def written() -> Query[tuple[str, int]]:
     return Query(sql=WRITTEN, parse=lambda rows: (str(rows[0][0]), int(rows[0][1] or 0)), within=10)
 
 
+def clock() -> Query[datetime]:
+    """Ask a server for its time, by which its commits are dated."""
+    sql = "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"')"
+    return Query(sql=sql, parse=lambda rows: datetime.fromisoformat(str(rows[0][0])), within=10)
+
+
+def pass_moment() -> Command[str]:
+    """Commit something and end the leader's segment: recovery up to a time stops at a later commit alone.
+
+    Two transactions, as the commit must come first. One that has nothing but its number changes nothing.
+    """
+    return Command(argv=(*PSQL, "SELECT pg_current_xact_id()", PSQL[-1], "SELECT pg_switch_wal()"), within=30)
+
+
 def close_segment(name: str) -> Command[str]:
     """Write one more record and end the leader's segment: a recovery stops at a record behind its target alone."""
     return Command(argv=(*PSQL, f"SELECT pg_create_restore_point('{name}'); SELECT pg_switch_wal()"), within=30)
 
 
-def _folder(run: str) -> str:
+def folder(run: str) -> str:
+    """Return the folder without which what a run holds ends."""
     return f"/tmp/held-{run}"  # noqa: S108 - inside the container
 
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from runbooks.adapters.pgbackrest import program
 from runbooks.core.command import Command, Query
 
 LOG = "/tmp/postgresql.log"  # noqa: S108 - inside the container
-STOPPED_AT = "recovery stopping before WAL location"
+TOLD = "recovery stopping before|redo done at|last completed transaction"
 # Its source waits for a standby at each commit and is reached over the network; the copy is alone.
 ALONE = "-c listen_addresses=127.0.0.1 -c synchronous_standby_names= -c shared_buffers=128MB"
 
-_LSN = re.compile(r'"([0-9A-F]+/[0-9A-F]+)"')
+_ENDS = {
+    "before_lsn": re.compile(r'stopping before WAL location \(LSN\) "([0-9A-F]+/[0-9A-F]+)"'),
+    "before_time": re.compile(r"stopping before (?:commit|abort) of transaction \d+, time (\S+ \S+)"),
+    "replayed": re.compile(r"redo done at ([0-9A-F]+/[0-9A-F]+)"),
+    "newest": re.compile(r"last completed transaction was at log time (\S+ \S+)"),
+}
 # It answers while it still recovers, and may end before the point is reached.
 _START = """
 pg_ctl status --pgdata "$1" > /dev/null ||
@@ -34,7 +41,7 @@ _NEWEST = """
 folder=$1 tools=$2
 shift 2
 for segment; do
-  $tools archive-get "$segment" "$folder/$segment" || exit 1
+  eval "$tools" archive-get '"$segment" "$folder/$segment"' || exit 1
   found=$(pg_waldump --rmgr=Transaction "$folder/$segment" 2> /dev/null |
     grep -o 'COMMIT [0-9-]* [0-9:.]* UTC' | tail -n 1)
   rm -f "$folder/$segment"
@@ -43,18 +50,33 @@ done
 """
 
 
-def restore(stanza: str, repository: int, label: str, point: tuple[str, int], path: str, within: float) -> Command[str]:
-    """Restore a backup to right before the record at `point` (its LSN and timeline), into a folder that is made.
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """How a recovery ended; "" for what its log does not tell. Times are ISO 8601 in UTC.
+
+    `before_lsn` or `before_time` are of the first record that it left out: the LSN, or the time of that commit. The log
+    was replayed up to the record at `replayed`; the newest transaction in it ended at `newest`.
+    """
+
+    before_lsn: str = ""
+    before_time: str = ""
+    replayed: str = ""
+    newest: str = ""
+
+
+def restore(
+    tools: Sequence[str], label: str, target: Sequence[str], timeline: int, path: str, within: float
+) -> Command[str]:
+    """Restore a backup by `tools` (as pgBackRest's lines begin) up to `target` (its options), into a folder to be made.
 
     What is restored cannot archive. The set is named: left to choose, pgBackRest takes one by time, not by LSN.
     """
-    lsn, timeline = point
     options = (
-        *(f"--set={label}", "--type=lsn", f"--target={lsn}", "--target-exclusive", f"--target-timeline={timeline}"),
+        *(f"--set={label}", *target, f"--target-timeline={timeline}"),
         *("--target-action=promote", "--archive-mode=off"),
     )
     script = 'mkdir -p -m 0700 "$0" && exec "$@"'
-    argv = ("sh", "-c", script, path, *program(stanza, repository), *options, "restore")
+    argv = ("sh", "-c", script, path, *tools, *options, "restore")
     return Command(argv=argv, within=within)
 
 
@@ -64,14 +86,14 @@ def complete(path: str) -> Command[bool]:
     return Command(argv=("sh", "-c", script, "sh", path), parse=bool, within=10)
 
 
-def start(path: str, within: float) -> Command[str]:
+def start(path: str, within: float, log: str = LOG, options: str = ALONE) -> Command[str]:
     """Start the server, if it does not run, and wait until it takes writes. The end of its log is in the failure."""
-    return Command(argv=("sh", "-c", _START, "sh", path, f"{within:g}", LOG, ALONE), within=within + 10)
+    return Command(argv=("sh", "-c", _START, "sh", path, f"{within:g}", log, options), within=within + 10)
 
 
-def stopped_at() -> Command[str]:
-    """Ask for the LSN of the first record that recovery left out, "" if the log does not tell one."""
-    return Command(argv=("grep", "-a", STOPPED_AT, LOG), parse=_lsn, within=10, ok=(0, 1))
+def ended() -> Command[End]:
+    """Ask how recovery ended, by what the server's log tells of it."""
+    return Command(argv=("grep", "-a", "-E", TOLD, LOG), parse=_end, within=10, ok=(0, 1))
 
 
 def archiving() -> Query[tuple[str, int]]:
@@ -96,9 +118,9 @@ def checksums(path: str, within: float) -> Command[int]:
     return Command(argv=("pg_checksums", "--check", "--pgdata", path), parse=_scanned, within=within)
 
 
-def newest_commit(stanza: str, repository: int, segments: Sequence[str]) -> Command[datetime | None]:
+def newest_commit(stanza: str, repository: int, segments: Sequence[str], as_of: str = "") -> Command[datetime | None]:
     """Fetch `segments`, newest first, from the archive until one has a commit; return its last commit's time."""
-    tools = " ".join(program(stanza, repository))
+    tools = shlex.join(program(stanza, repository, as_of))
     argv = ("env", "TZ=UTC", "sh", "-c", _NEWEST, "sh", "/data", tools, *segments)
     return Command(argv=argv, parse=_commit, within=120)
 
@@ -109,9 +131,14 @@ def versions() -> Command[dict[str, str]]:
     return Command(argv=("sh", "-c", script), parse=_versions, within=10)
 
 
-def _lsn(output: str) -> str:
-    found = _LSN.search(output)
-    return found[1] if found else ""
+def _end(output: str) -> End:
+    found = {name: said[1] if (said := pattern.search(output)) else "" for name, pattern in _ENDS.items()}
+    times = {name: _utc(found[name]) for name in ("before_time", "newest") if found[name]}
+    return End(**{**found, **times})
+
+
+def _utc(told: str) -> str:
+    return datetime.fromisoformat(told).astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _scanned(output: str) -> int:

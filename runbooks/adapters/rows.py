@@ -8,22 +8,17 @@ from typing import Any
 from runbooks.adapters.content import SEEDS, Digest, Layout, exact
 from runbooks.core.command import Query
 
-SHOWN = 200  # characters of a value; what follows is told by its digest
-
 LISTED = """
 SELECT s.label, count(*), sum(hashtextextended(s.line, {first})), sum(hashtextextended(s.line, {second}))
   FROM (SELECT {label} AS label, (t.*)::text AS line FROM ONLY {table} AS t WHERE {place} = {chunk} OFFSET 0) AS s
  GROUP BY s.label;
 """
 
-VALUES = """
-SELECT DISTINCT {label}{values} FROM ONLY {table} AS t WHERE {place} = {chunk} AND {label} IN ({wanted});
+COLUMNS = """
+SELECT DISTINCT {label}{columns} FROM ONLY {table} AS t WHERE {place} = {chunk} AND {label} IN ({wanted});
 """
 
-VALUE = """,
-       quote_nullable(CASE WHEN length(t.{column}::text) > {shown}
-                           THEN left(t.{column}::text, {shown}) || '... with md5 ' || md5(t.{column}::text)
-                           ELSE t.{column}::text END)"""
+COLUMN = ", md5(t.{column}::text)"
 
 
 def listed(layout: Layout, chunk: int, within: float) -> Query[Mapping[str, Digest]]:
@@ -34,13 +29,16 @@ def listed(layout: Layout, chunk: int, within: float) -> Query[Mapping[str, Dige
     return Query(sql=exact(sql, within), parse=_listed, database=layout.database, within=within)
 
 
-def values(
+def columns(
     layout: Layout, chunk: int, wanted: Collection[str], within: float
 ) -> Query[Mapping[str, Sequence[str | None]]]:
-    """Ask for the columns of the rows `wanted`, as SQL literals in the order of the layout; long ones are cut."""
-    sql = VALUES.format(
+    """Ask for a digest of each column of the rows `wanted`, in the order of the layout, None for NULL.
+
+    What the columns hold stays where it is.
+    """
+    sql = COLUMNS.format(
         label=_label(layout),
-        values="".join(VALUE.format(column=column, shown=SHOWN) for column in layout.columns),
+        columns="".join(COLUMN.format(column=column) for column in layout.columns),
         table=layout.table,
         place=layout.place,
         chunk=chunk,
@@ -55,7 +53,7 @@ def values(
 
 
 def _label(layout: Layout) -> str:
-    return layout.identity if layout.key else f"'row ' || md5({layout.identity})"
+    return layout.identity if layout.key else f"md5({layout.identity})"
 
 
 def _literal(text: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from runbooks.core.command import Request
@@ -35,6 +35,24 @@ class Version:
     size: int
     mode: str = ""
     retain_until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What became of an object at one moment (UTC): a version was put, or (`deleted`) a marker over those before it."""
+
+    key: str
+    version: str
+    at: datetime
+    deleted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """Some of what became of the objects of a bucket. `after` is the key and version to go on behind; None: no more."""
+
+    events: tuple[Event, ...]
+    after: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +140,10 @@ def put(bucket: str, key: str, body: bytes) -> Request[None]:
     return Request(operation="put_object", params={"Bucket": bucket, "Key": key, "Body": body}, parse=_nothing)
 
 
-def get(bucket: str, key: str) -> Request[bytes]:
-    """Return an object's content; code 404 if it is not there."""
-    return Request(
-        operation="get_object", params={"Bucket": bucket, "Key": key}, parse=lambda said: bytes(said["Body"].read())
-    )
+def get(bucket: str, key: str, version: str = "") -> Request[bytes]:
+    """Return an object's content, of one version if wanted; code 404 if it is not there."""
+    params = {"Bucket": bucket, "Key": key} | ({"VersionId": version} if version else {})
+    return Request(operation="get_object", params=params, parse=lambda said: bytes(said["Body"].read()))
 
 
 def put_locked(bucket: str, key: str, body: bytes, until: datetime) -> Request[None]:
@@ -165,6 +182,14 @@ def versions(bucket: str, prefix: str) -> Request[list[Version]]:
     return Request(operation="list_object_versions", params={"Bucket": bucket, "Prefix": prefix}, parse=_versions)
 
 
+def history(bucket: str, prefix: str, after: tuple[str, str] | None = None) -> Request[History]:
+    """Ask what became of the objects under `prefix`, at most 1000 events, of those behind `after`."""
+    params = {"Bucket": bucket, "Prefix": prefix}
+    if after:
+        params |= {"KeyMarker": after[0], "VersionIdMarker": after[1]}
+    return Request(operation="list_object_versions", params=params, parse=_history)
+
+
 def folders(bucket: str, prefix: str) -> Request[list[str]]:
     """List the names right under `prefix` (ending in /) that hold current objects, at most 1000."""
     params = {"Bucket": bucket, "Prefix": prefix, "Delimiter": "/"}
@@ -176,6 +201,16 @@ def keys(bucket: str, prefix: str, after: str = "") -> Request[list[str]]:
     params = {"Bucket": bucket, "Prefix": prefix, "StartAfter": after}
     return Request(
         operation="list_objects_v2", params=params, parse=lambda said: [o["Key"] for o in said.get("Contents", ())]
+    )
+
+
+def dated(bucket: str, prefix: str, after: str = "") -> Request[dict[str, datetime]]:
+    """List the current keys under `prefix` that sort behind `after`, at most 1000, and when each was stored."""
+    params = {"Bucket": bucket, "Prefix": prefix, "StartAfter": after}
+    return Request(
+        operation="list_objects_v2",
+        params=params,
+        parse=lambda said: {each["Key"]: each["LastModified"] for each in said.get("Contents", ())},
     )
 
 
@@ -213,6 +248,16 @@ def _version(key: str, said: Mapping[str, Any]) -> Version:
 
 def _versions(said: Mapping[str, Any]) -> list[Version]:
     return [Version(key=v["Key"], version=v["VersionId"], size=v["Size"]) for v in said.get("Versions", ())]
+
+
+def _history(said: Mapping[str, Any]) -> History:
+    events = [
+        Event(key=each["Key"], version=each["VersionId"], at=each["LastModified"].astimezone(UTC), deleted=deleted)
+        for kind, deleted in (("Versions", False), ("DeleteMarkers", True))
+        for each in said.get(kind, ())
+    ]
+    after = (said["NextKeyMarker"], said.get("NextVersionIdMarker", "")) if said.get("IsTruncated") else None
+    return History(events=tuple(events), after=after)
 
 
 def _folders(prefix: str, said: Mapping[str, Any]) -> list[str]:

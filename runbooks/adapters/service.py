@@ -13,9 +13,9 @@ CURL = ("curl", "-fsS", "--max-time", "10")
 HERE = f"http://localhost:{PORTS['api']}"
 
 
-def ready() -> Command[str]:
-    """Ask whether the service can use its database; it fails where it cannot yet."""
-    return Command(argv=(*CURL, f"{HERE}/readyz"), within=12)
+def ready(at: str = HERE) -> Command[str]:
+    """Ask whether the service here, or one behind the gateway `at`, can use its database; it fails where none can."""
+    return Command(argv=(*CURL, f"{at}/readyz"), within=12)
 
 
 def post(path: str, key: str, body: Mapping[str, object]) -> Command[dict[str, Any]]:

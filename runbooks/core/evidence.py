@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from runbooks.core.errors import SeparuhError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T")
 STRICT = ConfigDict(extra="forbid")
-Outcome = Literal["passed", "failed", "not run"]
+Outcome = Literal["passed", "failed", "not compared", "not run"]
+Verdict = Literal["proved", "not compared", "not proved"]
 
 # Each check's title in Indonesian and English. A check that is here must have passed: one left out is no proof.
 CHECKS: Mapping[str, tuple[str, str]] = {
@@ -58,13 +63,17 @@ class Objective:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Restored:
-    """The backup that was restored, and whose repository it came from. Times are ISO 8601 in UTC."""
+    """The backup that was restored, and whose repository it came from. Times are ISO 8601 in UTC.
+
+    `as_of`: when the repository was read as it was then, "" as it was when the drill began.
+    """
 
     repository: str
     label: str
     kind: str
     ended_at: str
     database_bytes: int
+    as_of: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -79,7 +88,10 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Content:
-    """What was compared: tables, rows, and the SHA-256 of the source's fingerprint as it is stored."""
+    """What was compared: tables, rows, and the SHA-256 of the source's fingerprint as it is stored.
+
+    For a point that has none, that of the copy's own.
+    """
 
     tables: int
     rows: int
@@ -90,7 +102,9 @@ class Content:
 class Evidence:
     """One restore, proved or not. `run` is its id in the ledger, `key` the SHA-256 of the public key that checks it.
 
-    `rto` is from the order to the first query answered; `rpo` what of the newest commits the repository cannot give.
+    `target` is the time or LSN that was asked for, "" for the point of the backup's fingerprint, which the copy was
+    compared with then. Else `other` is the backup whose copy it was compared with, None where there was none. `rto` is
+    from the order to the first query answered; `rpo` what of the newest commits the repository cannot give.
     """
 
     run: str
@@ -109,6 +123,8 @@ class Evidence:
     rto: Objective
     rpo: Objective
     tools: Mapping[str, str]
+    target: str = ""
+    other: Restored | None = None
     key: str = ""
     format: Literal[1] = 1
 
@@ -121,25 +137,53 @@ class Evidence:
     @property
     def every_check(self) -> tuple[Check, ...]:
         """Return all of `CHECKS`, in their order; those that were not made are `not run`."""
-        made = {check.name: check for check in self.checks}
-        return tuple(made.get(name, Check(name=name, outcome="not run")) for name in CHECKS)
+        return every(CHECKS, self.checks)
 
     @property
     def proved(self) -> bool:
-        """Whether every check there is has passed."""
-        return all(check.outcome == "passed" for check in self.every_check)
+        """Whether every check there is has passed: a copy that was compared with nothing is not proved."""
+        return self.verdict == "proved"
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return what the checks come to: one that could be compared with nothing is no failure, and no proof."""
+        return verdict_of(self.every_check)
 
     def dump(self) -> str:
         """Return it as JSON, with sorted keys."""
-        return json.dumps(asdict(self), sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return dumped(self)
 
     @classmethod
     def parse(cls, text: str | bytes) -> Evidence:
         """Return what `dump` wrote. SeparuhError if it is no evidence, or of a format not known here."""
-        try:
-            found: Evidence = TypeAdapter(cls).validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "its beginning"
-            raise SeparuhError(f"this is no evidence that is known here, at {where}: {first['msg']}") from None
-        return found
+        return parsed(cls, text)
+
+
+def every(known: Iterable[str], checks: Iterable[Check]) -> tuple[Check, ...]:
+    """Return a check for each name that is known, in that order; those that were not made are `not run`."""
+    made = {check.name: check for check in checks}
+    return tuple(made.get(name, Check(name=name, outcome="not run")) for name in known)
+
+
+def verdict_of(checks: Iterable[Check]) -> Verdict:
+    """Return what all checks come to: one that could be compared with nothing is no failure, and no proof."""
+    outcomes = {check.outcome for check in checks}
+    if outcomes == {"passed"}:
+        return "proved"
+    return "not compared" if outcomes == {"passed", "not compared"} else "not proved"
+
+
+def dumped(evidence: DataclassInstance) -> str:
+    """Return evidence as JSON, with sorted keys."""
+    return json.dumps(asdict(evidence), sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def parsed(kind: type[T], text: str | bytes) -> T:
+    """Return the evidence of a `kind` that `dumped` wrote. SeparuhError if it is none that is known here."""
+    try:
+        found: T = TypeAdapter(kind).validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "its beginning"
+        raise SeparuhError(f"this is no evidence that is known here, at {where}: {first['msg']}") from None
+    return found

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from infra.say import say_on_stderr as say
 from infra.secrets import Secrets
-from infra.settings import Settings
+from infra.settings import Place, Settings
 from runbooks.core.host import Estate
 from runbooks.core.lease import TTL, Holder, Lease
 from runbooks.core.ledger import new_id
@@ -50,9 +50,9 @@ def _bring_home(there: Lease, here: Lease) -> None:
         there.drop_head()
 
 
-def keepers(estate: Estate) -> tuple[Quorum, Quorum]:
-    """Return who keeps the lease of a stack: its etcd, and on the day without a quorum its stores."""
-    return Etcd(estate), Survivors([estate.store(site) for site in estate.settings.sites])
+def keepers(estate: Estate, first: Place | None = None) -> tuple[Quorum, Quorum]:
+    """Return who keeps a stack's lease: its etcd, `first` asked first, and on the day without a quorum its stores."""
+    return Etcd(estate, first), Survivors([estate.store(site) for site in estate.settings.sites])
 
 
 @contextmanager

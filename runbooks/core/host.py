@@ -19,6 +19,7 @@ from infra.settings import Place, Settings, Site, container, engine
 from runbooks.core.command import Command, Query, T
 from runbooks.core.connection import Connection, Local
 from runbooks.core.errors import CommandFailed
+from runbooks.core.names import Names
 from runbooks.core.store import Store
 
 if TYPE_CHECKING:
@@ -140,6 +141,11 @@ class Estate(Members):
             if site.name not in self._stores:
                 self._stores[site.name] = Store(site, self.settings, self.secrets, self.plan_only, self.console)
             return self._stores[site.name]
+
+    @property
+    def names(self) -> Names:
+        """The name service outside the estate."""
+        return Names(self.plan_only, self.console)
 
     def close(self) -> None:
         """Close every connection and store."""

@@ -131,6 +131,17 @@ class Ledger:
         """Return every record that is here, oldest first."""
         return [_read(path) for path in self._files()]
 
+    def newest(self, count: int) -> list[Record]:
+        """Return the `count` newest records of runs that are here, the newest first; no others are read."""
+        found: list[Record] = []
+        for path in reversed(self._files()):
+            record = _read(path)
+            if record.baseline is None and len(found) < count:
+                found.append(record)
+            if len(found) == count:
+                break
+        return found
+
     def _files(self) -> list[Path]:
         return sorted(self._directory.glob("*.json"), key=lambda path: path.stem)
 

@@ -22,9 +22,20 @@ class Performance:
     """One run's steps being taken. `lease` is None where there is no quorum yet (a founding runbook)."""
 
     def __init__(
-        self, run: Run, steps: tuple[Step, ...], head: Head, journal: Journal, lease: Lease | None, progress: Progress
+        self,
+        run: Run,
+        steps: tuple[Step, ...],
+        head: Head,
+        journal: Journal,
+        lease: Lease | None,
+        progress: Progress,
+        operand: str = "",
     ) -> None:
-        """`head` says how far an earlier runner came; a new run's says nothing was begun."""
+        """`head` says how far an earlier runner came; a new run's says nothing was begun.
+
+        `operand` is what is typed behind the verb to go on.
+        """
+        self._verb = f"{run.runbook} {operand}".strip()
         self._run, self._steps, self._head = run, steps, head
         self._journal, self._lease, self._progress = journal, lease, progress
         self._watch = Stopwatch()
@@ -92,7 +103,7 @@ class Performance:
         said = str(failure) if told else f"{type(failure).__name__}: {failure}"
         self._note("failed", step=index + 1, title=title, error=said)
         self._progress.say(f"{self._number(index):>6} {title}: {said}")
-        onward = f"./inv {self._run.runbook} --resume --stack {self._run.settings.stack}"
+        onward = f"./inv {self._verb} --resume --stack {self._run.settings.stack}"
         what = f"step {self._number(index)} of run {self._run.id}, {title!r}, failed: {said}"
         if self._head.past_return:
             return Failed(f"{what}\nThis is past the point of no return: nothing was undone. Go on with {onward}")

@@ -56,6 +56,7 @@ class Probe:
         self._seen = {name: Seen() for name in order.gateways}
         self._late: list[float] = []
         self._stopped = asyncio.Event()
+        self._runner = os.getppid()
         self._began = 0.0
 
     def stop(self) -> None:
@@ -85,12 +86,12 @@ class Probe:
         return figures(order.rate, seconds, self._seen, self._late)
 
     async def _wait_for(self, due: float) -> bool:
-        """Wait until `due` seconds after the beginning; False when stopped."""
+        """Wait until `due` seconds after the beginning; False when stopped, or when its runner has died."""
         left = self._began + due - asyncio.get_running_loop().time()
         if left > 0:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopped.wait(), left)
-        return not self._stopped.is_set()
+        return not self._stopped.is_set() and os.getppid() == self._runner
 
     async def _ended(self, planned: float) -> float:
         """Return the seconds of sending: as planned, or until it was stopped."""
@@ -131,7 +132,7 @@ class Probe:
 
 
 async def _main(order: Order) -> Figures:
-    with Path(order.acknowledged).open("w") as file:
+    with Path(order.acknowledged).open("w", buffering=1) as file:  # a line at once: others look whether payments go on
         probe = Probe(order, file)
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, probe.stop)

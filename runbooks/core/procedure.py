@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from infra.settings import ROOT, Settings
+from infra.settings import ROOT, Place, Settings
 from runbooks.core.errors import Exit, NotReady
 from runbooks.core.hold import keepers
 from runbooks.core.host import Estate
@@ -35,17 +35,19 @@ def carry_out(
     yes: bool = False,
     resume: bool = False,
     arguments: Mapping[str, str] | None = None,
+    keeper: Place | None = None,
 ) -> Exit:
     """Carry out `runbook` and return DONE or DEGRADED; any other end is raised as a SeparuhError with its exit code.
 
-    A dead run found on the way is finished first, or undone; `resume` does only that. `plan` changes nothing.
+    A dead run found on the way is finished first, or undone; `resume` does only that. `plan` changes nothing. `keeper`:
+    the place whose etcd is asked for the lease before the others.
     """
     console = Console()
     console.print(f"stack {settings.stack}: {runbook.title}", markup=False, highlight=False)
     with interruptible(), Estate(settings, secrets, plan_only=plan, console=console) as estate:
         head = _new_head(runbook, arguments or {})
         ledger = Ledger(ROOT, settings.stack, [estate.store(site) for site in settings.sites])
-        shift = Shift(estate, keepers(estate), ledger, ROOT)
+        shift = Shift(estate, keepers(estate, keeper), ledger, ROOT)
         if plan:
             show(runbook, shift.run(head, planning=True), shift.usual(runbook.name))
             return Exit.DONE

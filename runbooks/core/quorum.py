@@ -56,17 +56,22 @@ class Quorum(Protocol):
 class Etcd:
     """The stack's etcd, through whichever member answers; one that answered is asked first the next time."""
 
-    def __init__(self, estate: Estate) -> None:
-        """Nothing is asked yet."""
+    def __init__(self, estate: Estate, first: Place | None = None) -> None:
+        """Nothing is asked yet. `first` is whom to ask first, where members of another quorum may answer too."""
         self._estate = estate
         self._places = list(estate.settings.places)
+        if first:
+            self._prefer(first)
 
     def get(self, key: str) -> str | None:
         """Return the value of `key`, None if it is not there."""
         return self._first(_etcdctl("get", key, "--print-value-only", parse=_value))
 
     def claim(self, key: str, value: str, ttl: int) -> str | None:
-        """Create `key` on a new lease, in one transaction; None if another has it."""
+        """Create `key` on a new lease, in one transaction; None if another has it.
+
+        `value` is this claim's alone: where the key has it, an earlier call was heard and its answer was not.
+        """
         stdin = _transaction(f'create({_quoted(key)}) = "0"', f"put {_quoted(key)} {_quoted(value)} --lease=")
         argv = ("sh", "-euc", CLAIM, str(ttl), *ETCDCTL)
         said = self._first(Command(argv=argv, parse=str, stdin=stdin, within=WITHIN))
@@ -74,7 +79,10 @@ class Etcd:
         if _succeeded(said):
             return lease
         self.revoke(lease)
-        return None
+        if self.get(key) != value:
+            return None
+        self.delete(key)
+        return self.claim(key, value, ttl)
 
     def put(self, key: str, value: str, guard: tuple[str, str]) -> bool:
         """Write `key` if the guard holds, in one transaction."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
-from runbooks.core.ledger import Record
+from runbooks.core.ledger import Record, StepRecord
 
 TARGET = 0.5
 COUNTED = ("done", "degraded")
+PROVED = "backup and proof"  # no runbook: a backup together with the drill that proved it, as the manual way is one
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Comparison:
 
 def compare(records: Iterable[Record]) -> list[Comparison]:
     """Return a line for each runbook, then one for each of its steps, over runs that were taken in one go."""
-    records = list(records)
+    records = [*(given := list(records)), *proved(given)]
     lines = []
     for runbook in sorted({record.runbook for record in records}):
         runs = _counted(records, runbook)
@@ -54,6 +55,22 @@ def compare(records: Iterable[Record]) -> list[Comparison]:
             manual = _by_step([baseline]).get(title) if baseline else None
             lines.append(_line(runbook, title, seconds, manual[-1] if manual else None, source if manual else ""))
     return lines
+
+
+def proved(records: Sequence[Record]) -> list[Record]:
+    """Return each drill that proved a backup as one run with that backup's, of those that count."""
+    made = {
+        repository["label"]: backup
+        for backup in _counted(records, "backup")
+        for repository in backup.figures.get("repositories", {}).values()
+    }
+    pairs = [(made.get(drill.figures.get("backup")), drill) for drill in _counted(records, "restore-drill")]
+    return [_together(backup, drill) for backup, drill in pairs if backup]
+
+
+def _together(backup: Record, drill: Record) -> Record:
+    steps = tuple(StepRecord(one.runbook, "implement", one.seconds, "done") for one in (backup, drill))
+    return replace(drill, runbook=PROVED, seconds=round(backup.seconds + drill.seconds, 3), steps=steps)
 
 
 def usual_seconds(records: Iterable[Record], runbook: str) -> Mapping[str, float]:

@@ -82,7 +82,7 @@ class Runbook:
     """A procedure. `steps` may be made from the run, from nothing but its settings, arguments and notes.
 
     Prechecks raise NotReady; they run for real while planning. `without_quorum`: made for the day on which there is
-    none, so that its lease may be held by the stores alone.
+    none, so that its lease may be held by the stores alone. `operand`: the argument that is typed without an option.
     """
 
     name: str
@@ -92,6 +92,7 @@ class Runbook:
     _: KW_ONLY
     touches_serving: bool = False
     without_quorum: bool = False
+    operand: str = ""
 
     def table(self, run: Run) -> tuple[Step, ...]:
         """Return the steps of `run`."""

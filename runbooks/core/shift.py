@@ -97,7 +97,8 @@ class Shift:
         run = self.run(head)
         journal = self._opened(run)
         progress = Progress(self._estate.console, self.usual(runbook.name))
-        performance = Performance(run, runbook.table(run), head, journal, self._lease, progress)
+        operand = run.arguments.get(runbook.operand, "")
+        performance = Performance(run, runbook.table(run), head, journal, self._lease, progress, operand)
         outcome = Exit.FAILED
         try:
             performance.carry_through()

@@ -7,7 +7,7 @@ import ssl
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib import request as http
 from urllib.error import HTTPError
 
@@ -15,14 +15,16 @@ from rich.console import Console
 
 from infra.settings import Settings, Site, container, published
 from runbooks.core import clock
+from runbooks.core.cloud import send, shown
 from runbooks.core.command import Request, T
 from runbooks.core.errors import CommandFailed
 
 if TYPE_CHECKING:
-    from infra.secrets import Secrets
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from infra.secrets import S3Key
 
 REGION = "default"
-HIDDEN = ("Body",)
 KNOCK_SECONDS = 2
 BROKEN = 500  # the first HTTP status by which a server owns up to a fault of its own
 _OPENING = ThreadPoolExecutor(max_workers=1)  # beside what else a run begins with, and one client at a time
@@ -49,10 +51,21 @@ def knock(settings: Settings, site: Site, ca: str) -> None:
         raise CommandFailed(("HEAD", url), name, None, str(error)) from error
 
 
+class Keys(Protocol):
+    """What opens a store: the stack's secrets, or where there are none yet the little that was given by hand."""
+
+    @property
+    def ca(self) -> str:
+        """The certificate of the authority that signs for stores of our own, PEM."""
+
+    def s3(self, site: str) -> S3Key:
+        """Return the key of `site`'s store."""
+
+
 class Store:
     """The S3 store of `site`. An operation that fails raises CommandFailed whose code is the HTTP status."""
 
-    def __init__(self, site: Site, settings: Settings, secrets: Secrets, plan_only: bool, console: Console) -> None:
+    def __init__(self, site: Site, settings: Settings, secrets: Keys, plan_only: bool, console: Console) -> None:
         """Begin to prepare a client; nothing is sent before the first request."""
         self.site, self.name = site, f"{settings.stack}-{site.name}-store"
         self.bucket = settings.bucket(site)
@@ -62,7 +75,7 @@ class Store:
         self._authority.flush()
         self._opening = _OPENING.submit(self._open, secrets)
 
-    def _open(self, secrets: Secrets) -> Any:
+    def _open(self, secrets: Keys) -> Any:
         from botocore.config import Config  # noqa: PLC0415 - see _session
 
         site, key = self.site, secrets.s3(self.site.name)
@@ -96,21 +109,12 @@ class Store:
     def do(self, request: Request[Any]) -> None:
         """Carry out an operation that changes; while planning only show it."""
         if self._plan_only:
-            self._console.print(f"      {self.name} $ {' '.join(_shown(request))}", markup=False, highlight=False)
+            self._console.print(f"      {self.name} $ {' '.join(shown(request))}", markup=False, highlight=False)
             return
         self._send(request)
 
     def _send(self, request: Request[Any]) -> Any:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
-        try:
-            return getattr(self.client, request.operation)(**request.params)
-        except ClientError as error:
-            code = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            raise CommandFailed(_shown(request), self.name, code, f"{error}{clock.between(error.response)}") from error
-        except BotoCoreError as error:
-            hint = f"{error}{clock.blamed(str(error))}\nis the store up? ./inv status"
-            raise CommandFailed(_shown(request), self.name, None, hint) from error
+        return send(lambda: self.client, request, self.name, refused=_refused, silent=_silent)
 
     def close(self) -> None:
         """Close the connections and remove the file of the certificate authority."""
@@ -126,6 +130,9 @@ def _session() -> Any:
     return boto3.session.Session()
 
 
-def _shown(request: Request[Any]) -> tuple[str, ...]:
-    """Return an operation as an operator may see it: bodies are left out."""
-    return (request.operation, *(f"{key}={value}" for key, value in request.params.items() if key not in HIDDEN))
+def _refused(error: ClientError) -> str:
+    return f"{error}{clock.between(error.response)}"
+
+
+def _silent(error: BotoCoreError) -> str:
+    return f"{error}{clock.blamed(str(error))}\nis the store up? ./inv status"

@@ -12,7 +12,9 @@ from runbooks.core.host import Host
 from runbooks.core.leader import leader
 from runbooks.core.perform import wait_until_holds
 from runbooks.core.run import Run, Step
+from runbooks.parts import room
 from runbooks.parts.repositories import at_once, chosen, cluster, made_by, workplace
+from runbooks.parts.stall import Stalled, watched
 
 NO_CONTAINER = ("is not running", "No such container")  # where none is, nothing runs
 EXPIRING = 900.0  # seconds
@@ -48,7 +50,8 @@ def _back_up_to(run: Run, site: Site, host: Host) -> None:
     share = max(1, run.settings.backup.process_max // len(chosen(run)))
     command = pgbackrest.backup(stanza, repository, run.recall("kinds", {})[site.name], run.id, share, LONGEST)
     try:
-        host.do(command)
+        with watched(run, site, host):
+            host.do(command)
     except CommandFailed as failure:
         if not _leader_moved(run, failure):
             raise
@@ -58,7 +61,9 @@ def _back_up_to(run: Run, site: Site, host: Host) -> None:
             highlight=False,
         )
         _settle_leader(run)
-        workplace(run.estate).do(command)
+        host = workplace(run.estate)
+        with watched(run, site, host):
+            host.do(command)
 
 
 def _adopted(run: Run, site: Site) -> bool:
@@ -70,7 +75,8 @@ def _adopted(run: Run, site: Site) -> bool:
             if host.ask(processes.running(repository, run.id)):
                 said = f"{host.name}: waiting for the backup to {site.name} that still runs there"
                 run.estate.console.print(said, markup=False, highlight=False)
-                host.ask(processes.await_end(repository, run.id, LONGEST))
+                with watched(run, site, host):
+                    host.ask(processes.await_end(repository, run.id, LONGEST))
         except CommandFailed:
             continue  # a container that does not answer runs nothing for us
     return site in made_by(run, [site])
@@ -98,20 +104,32 @@ def _settle_leader(run: Run) -> None:
 
 def _explained(run: Run, site: Site, failure: BaseException) -> str:
     """Say which repository has no backup, why, and what to do next. Raise what is no failure of pgBackRest's."""
-    if not isinstance(failure, CommandFailed):
+    if isinstance(failure, Stalled):
+        ended, said = str(failure), "the store, a disk or the database stands still"
+    elif isinstance(failure, CommandFailed):
+        ended = "did not end in time" if failure.code is None else f"pgBackRest ended with [{failure.code:03}]"
+        said = failure.stderr.strip()
+    else:
         raise failure
-    said = failure.stderr.strip()
-    hint = "./inv status shows the store; the next ./inv backup makes it whole"
-    if not site.s3_endpoint:
-        hint = f"{hint}. docker logs {container(run.settings, site, 'store')} tells why a store has ended"
+    return f"{site.name}: no backup there: {ended}: {said}\n{_hint(run, site, said, failure)}"
+
+
+def _hint(run: Run, site: Site, said: str, failure: CommandFailed | Stalled) -> str:
+    """Say what to do next. The store is asked first: one that is full does not say so to whoever writes."""
+    with contextlib.suppress(CommandFailed):
+        seen = room.ask(run, site)
+        if seen and (short := room.shortage(run.settings, site, seen)):
+            return short
     if "No space left" in said or "InsufficientStorage" in said or "QuotaExceeded" in said:
-        hint = "a disk is full: enlarge it, or let ./inv backup expire more with a lower separuh:backup.retention_days"
-    elif "403" in said:
-        hint = "the store refuses the backup's key: compare the stack's secrets with the store's own"
-    elif failure.code == pgbackrest.LOCK_HELD:
-        hint = "another pgBackRest, which no runbook began, works there: wait until it ends, then ./inv backup again"
-    ended = "did not end in time" if failure.code is None else f"pgBackRest ended with [{failure.code:03}]"
-    return f"{site.name}: no backup there: {ended}: {said}\n{hint}"
+        return "a disk is full: enlarge it, or let ./inv backup expire more with a lower separuh:backup.retention_days"
+    if "403" in said:
+        return "the store refuses the backup's key: compare the stack's secrets with the store's own"
+    if isinstance(failure, CommandFailed) and failure.code == pgbackrest.LOCK_HELD:
+        return "another pgBackRest, which no runbook began, works there: wait until it ends, then ./inv backup again"
+    hint = "./inv status shows the store; the next ./inv backup makes it whole"
+    if site.s3_endpoint:
+        return hint
+    return f"{hint}. docker logs {container(run.settings, site, 'store')} tells why a store has ended"
 
 
 def end_backups(run: Run) -> None:

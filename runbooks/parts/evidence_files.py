@@ -10,6 +10,7 @@ from infra import signing
 from infra.secrets import Secrets
 from runbooks.core.errors import NotReady, NotVerified
 from runbooks.core.evidence import Evidence
+from runbooks.core.game_day import GameDay
 from runbooks.parts.evidence_page import page
 
 SIGNATURE = ".sig"
@@ -25,7 +26,7 @@ class Signed:
     beside: bool
 
 
-def files(evidence: Evidence, secrets: Secrets) -> dict[str, bytes]:
+def files(evidence: Evidence | GameDay, secrets: Secrets) -> dict[str, bytes]:
     """Return the files by name, signed with the stack's key. NotReady if the stack has none yet."""
     public = public_key(secrets)
     evidence = replace(evidence, key=signing.name_of(public))

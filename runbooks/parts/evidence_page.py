@@ -7,18 +7,28 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from runbooks.core.evidence import CHECKS, Evidence
+from runbooks.core import evidence as restores
+from runbooks.core import game_day
+from runbooks.core.evidence import Evidence
+from runbooks.core.game_day import GameDay
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des")
 DASH = "\N{EN DASH}"
 OUTCOMES = {
     "passed": ("Lulus", "passed"),
     "failed": ("Gagal", "failed"),
+    "not compared": ("Tanpa pembanding", "not compared"),
     "not run": ("Tidak dijalankan", "not run"),
 }
 
+VERDICTS = {
+    "proved": ("good", "TERBUKTI", "proved"),
+    "not compared": ("open", "TANPA PEMBANDING", "sound, compared with nothing"),
+    "not proved": ("bad", "TIDAK TERBUKTI", "not proved"),
+}
 
-def page(evidence: Evidence, sha256: str) -> str:
+
+def page(evidence: Evidence | GameDay, sha256: str) -> str:
     """Return the page; `sha256` is of the signed JSON of which it is a rendering."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -29,8 +39,10 @@ def page(evidence: Evidence, sha256: str) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"moment": moment, "grouped": grouped, "seconds": seconds, "megabytes": megabytes}
-    template = environment.get_template("evidence.html.j2")
-    return template.render(evidence=evidence, sha256=sha256, titles=CHECKS, outcomes=OUTCOMES)
+    of_game_day = isinstance(evidence, GameDay)
+    template = environment.get_template("game_day.html.j2" if of_game_day else "evidence.html.j2")
+    titles = game_day.CHECKS if of_game_day else restores.CHECKS
+    return template.render(evidence=evidence, sha256=sha256, titles=titles, outcomes=OUTCOMES, verdicts=VERDICTS)
 
 
 def moment(text: str) -> str:

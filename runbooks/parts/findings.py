@@ -19,7 +19,7 @@ def made(name: str, look: Callable[[], str | None]) -> Check:
     try:
         return Check(name=name, outcome="passed", found=look() or "", seconds=round(watch.seconds, 2))
     except SeparuhError as failure:
-        return Check(name=name, outcome="failed", found=_said(failure), seconds=round(watch.seconds, 2))
+        return Check(name=name, outcome="failed", found=said(failure), seconds=round(watch.seconds, 2))
 
 
 def keep(run: Run, check: Check) -> None:
@@ -33,12 +33,13 @@ def record(run: Run, name: str, look: Callable[[], str | None]) -> None:
     keep(run, made(name, look))
 
 
-def attempt(run: Run, name: str, act: Callable[[], None]) -> None:
-    """Do what is on the way to the check `name`: where that fails, so has the check."""
+def attempt(run: Run, name: str, act: Callable[[], None], advice: Callable[[], str] = str) -> None:
+    """Do what is on the way to the check `name`: where that fails, so has the check. `advice`: what to do then."""
     try:
         act()
     except SeparuhError as failure:
-        keep(run, Check(name=name, outcome="failed", found=_said(failure)))
+        found = "\n".join(filter(None, (said(failure), advice())))
+        keep(run, Check(name=name, outcome="failed", found=found))
 
 
 def checks(run: Run) -> tuple[Check, ...]:
@@ -58,13 +59,13 @@ def short(text: str) -> str:
     return "\n".join((*lines[:MOST], *more))
 
 
-def _said(failure: SeparuhError) -> str:
+def said(failure: SeparuhError) -> str:
     """Return what went wrong; of a program what it said at last, and not the script by which it was called.
 
     What is no text, as where a program met another key's cipher, is not to reach a terminal or a page.
     """
-    if isinstance(failure, CommandFailed) and (said := failure.stderr.strip()):
-        said = "\n".join(said.splitlines()[-MOST:])
+    if isinstance(failure, CommandFailed) and (told := failure.stderr.strip()):
+        told = "\n".join(told.splitlines()[-MOST:])
     else:
-        said = short(str(failure))
-    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in said)
+        told = short(str(failure))
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in told)

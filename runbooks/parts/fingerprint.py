@@ -7,7 +7,7 @@ it that one state is seen throughout: every question is asked in one snapshot, o
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
@@ -22,6 +22,7 @@ from runbooks.core.errors import SeparuhError
 Sequences = Mapping[str, str]  # how far each has come, by name
 FORMAT = 1
 AT_ONCE = 4
+SESSIONS = 2
 
 
 class Asked(Protocol):
@@ -79,13 +80,17 @@ class Fingerprint:
 
 
 def take(
-    host: Asked, within: float, like: Fingerprint | None = None, sequences: Mapping[str, Sequences] | None = None
+    host: Asked,
+    within: float,
+    like: Fingerprint | None = None,
+    sequences: Mapping[str, Sequences] | None = None,
+    sessions: int = SESSIONS,
 ) -> Fingerprint:
     """Take the fingerprint of the cluster behind `host`; one database may take `within` seconds.
 
     `like` is the one it will be compared with: its tables are cut in the same way. `sequences` is how far they had
-    come, by database, where it was asked before. CommandFailed if anything cannot be read, as where a page is damaged:
-    a fingerprint is whole or there is none.
+    come, by database, where it was asked before. So many `sessions` at once read a database's rows. CommandFailed if
+    anything cannot be read, as where a page is damaged: a fingerprint is whole or there is none.
     """
     tables: dict[str, Table] = {}
     parts: dict[str, dict[str, str]] = {}
@@ -94,7 +99,7 @@ def take(
     databases = host.ask(content.databases())
     # Most databases of a cluster are empty, and all that they cost is the way there.
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = pool.map(lambda database: _of(host, database, within, like, sequences), databases)
+        found = pool.map(lambda database: _of(host, database, within, like, sequences, sessions), databases)
         for database, (held, defined) in zip(databases, found, strict=True):
             tables |= held
             _merge(parts, defined, f"{database}: ")
@@ -107,14 +112,30 @@ def _of(
     within: float,
     like: Fingerprint | None,
     sequences: Mapping[str, Sequences] | None,
+    sessions: int,
 ) -> tuple[dict[str, Table], definitions.Definitions]:
     """Return the tables and definitions of one database."""
     cut = _cut(host, database, within, like)
-    found = host.ask(content.digests(cut, within))
+    found = _digests(host, cut, within, sessions)
     reached = host.ask(reach(host, database)) if sequences is None else sequences[database]
     defined = host.ask(definitions.of_database(database))
     tables = {layout.name: Table(layout=layout, chunks=found[layout.name]) for layout in cut}
     return tables, {**defined, "sequences": reached}
+
+
+def _digests(host: Asked, cut: Sequence[Layout], within: float, sessions: int) -> dict[str, dict[int, Digest]]:
+    """Return the digests by table and chunk. Each session reads its part of every table's blocks, and they add up."""
+    if not any(table.chunks > 1 for table in cut):
+        sessions = 1  # what is small costs no more than the way there
+    blocks = host.ask(content.blocks(cut[0].database)) if sessions > 1 else {}
+    questions = [content.digests(cut, within, content.Part(n, sessions, blocks)) for n in range(sessions)]
+    found: dict[str, dict[int, Digest]] = {table.name: {} for table in cut}
+    with ThreadPoolExecutor(sessions) as pool:
+        for part in pool.map(host.ask, questions):
+            for name, chunks in part.items():
+                for chunk, digest in chunks.items():
+                    found[name][chunk] = found[name].get(chunk, Digest()) + digest
+    return found
 
 
 def reach(host: Asked, database: str) -> Query[Sequences]:

@@ -1,8 +1,10 @@
-"""A chunk that differs, narrowed to rows and columns, where source and copy at the same point can both be asked."""
+"""A chunk that differs, narrowed to rows and columns, where source and copy at the same point can both be asked.
+
+Keys and names of columns are told and no value of a column: what is told is kept where many read it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from runbooks.adapters import rows
@@ -15,21 +17,22 @@ MOST = 20  # rows told of a chunk; who has that many different ones needs no lon
 
 @dataclass(frozen=True)
 class RowDifference:
-    """One row that differs: in one column, or (`column` "") in how often it is there. Values are SQL literals.
+    """One row that differs: in `columns`, or, where there are none, in how often it is in the source and the copy.
 
-    `row` is the row's key, or all its values where it has none.
+    `row` is the row's key, or a digest of all its values where it has none.
     """
 
     subject: str
     row: str
-    column: str
-    source: str
-    copy: str
+    columns: tuple[str, ...]
+    source: int
+    copy: int
 
     def __str__(self) -> str:
         """Return it as an operator reads it."""
-        what = f"{self.column} is" if self.column else "is there"
-        return f"{self.subject}, {self.row}: {what} {self.source} in the source, {self.copy} in the copy"
+        if self.columns:
+            return f"{self.subject}, row {self.row}: {', '.join(self.columns)} differs"
+        return f"{self.subject}, row {self.row}: {_times(self.source)} in the source, {_times(self.copy)} in the copy"
 
 
 def narrow(difference: Difference, source: Asked, copy: Asked, within: float) -> tuple[RowDifference, ...]:
@@ -44,27 +47,16 @@ def narrow(difference: Difference, source: Asked, copy: Asked, within: float) ->
     wanted = [label for label in sorted({*ours, *theirs}) if ours.get(label) != theirs.get(label)][:MOST]
     if not wanted:
         return ()
-    here, there = (host.ask(rows.values(layout, chunk, wanted, within)) for host in (source, copy))
+    here, there = (host.ask(rows.columns(layout, chunk, wanted, within)) for host in (source, copy))
     found: list[RowDifference] = []
     for label in wanted:
         mine, other = ours.get(label, Digest()).rows, theirs.get(label, Digest()).rows
-        if mine != other:
-            row = label if layout.key else _content(here.get(label) or there[label])
-            found.append(RowDifference(difference.subject, row, "", _times(mine), _times(other)))
-        else:
+        changed: tuple[str, ...] = ()
+        if mine == other:
             pairs = zip(layout.columns, here[label], there[label], strict=True)
-            found += _columns(difference.subject, label, pairs)
+            changed = tuple(column for column, our, their in pairs if our != their)
+        found.append(RowDifference(difference.subject, label, changed, mine, other))
     return tuple(found)
-
-
-def _content(values: Sequence[str | None]) -> str:
-    return f"({', '.join(value or '' for value in values)})"
-
-
-def _columns(subject: str, label: str, pairs: Iterator[tuple[str, str | None, str | None]]) -> Iterator[RowDifference]:
-    for column, ours, theirs in pairs:
-        if ours != theirs:
-            yield RowDifference(subject, label, column, ours or "", theirs or "")
 
 
 def _times(rows: int) -> str:

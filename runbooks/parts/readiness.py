@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from infra.settings import Site
-from runbooks.adapters import docker
+from runbooks.adapters import docker, postgres
 from runbooks.core.errors import CommandFailed, NotReady
 from runbooks.core.host import Host
 from runbooks.core.run import Run
-from runbooks.parts import lock
+from runbooks.parts import lock, room
 from runbooks.parts.repositories import at_once, chosen, cluster, due, inventory
 
 
@@ -26,35 +26,46 @@ def there_is_space(run: Run) -> None:
     """Archiving that stalls during the backup keeps segments in pg_wal, beside the data."""
 
     def look(site: Site) -> None:
-        has_room(run, run.estate.member(site, "db"), "Is its archiving stuck (./inv status)? Else enlarge")
+        has_room(run, run.estate.member(site, "db"))
 
-    for site, failure in at_once(run, look, run.settings.sites).items():
-        if isinstance(failure, CommandFailed):
-            run.degraded(f"{site.name}: its database does not answer: {failure.stderr.strip()}")
-        elif failure:
+    for failure in at_once(run, look, run.settings.sites).values():
+        if failure and not isinstance(failure, CommandFailed):  # one that does not answer is left out below
             raise failure
 
 
-def has_room(run: Run, host: Host, advice: str) -> None:
-    """Raise NotReady where the disk of `host` is nearly full."""
+def has_room(run: Run, host: Host) -> None:
+    """Raise NotReady where the disk of a database is nearly full."""
     need, space = run.settings.backup.free_bytes, host.ask(docker.free(docker.DATA))
     if space.free < need:
         raise NotReady(
             f"{host.name}: {space.free / 2**20:.0f} MiB free of {space.size / 2**20:.0f} in {docker.DATA}, less than "
-            f"the {need / 2**20:.0f} of separuh:backup.free_bytes. {advice} the volume, or lower "
-            "separuh:backup.free_bytes"
+            f"the {need / 2**20:.0f} of separuh:backup.free_bytes. Is its archiving stuck (./inv status)? Else "
+            "enlarge the volume, or lower separuh:backup.free_bytes"
         )
 
 
 def a_store_can_take_it(run: Run) -> None:
-    """One store is enough to go on, degraded; the next run makes the other whole."""
+    """One store is enough to go on, degraded; the next run makes the other whole.
+
+    A site's own database alone archives to its store: without it nothing there would be complete.
+    """
 
     def look(site: Site) -> None:
         lock.usable(run, site)
-        if not site.s3_endpoint:  # a store of ours: a full disk ends it, and the site's archiving with it
-            has_room(run, run.estate.member(site, "store"), "Enlarge")
+        try:
+            run.estate.member(site, "db").ask(postgres.archiver())
+        except CommandFailed as failure:
+            raise NotReady(
+                f"its database does not archive, as it does not answer: {failure.stderr.strip()}"
+            ) from failure
+        seen = room.ask(run, site)
+        if seen and (short := room.shortage(run.settings, site, seen)):
+            if not seen.blocked:
+                cramped.append(site.name)
+            raise NotReady(short)
 
-    able = []
+    able: list[str] = []
+    cramped: list[str] = []
     for site, failure in at_once(run, look, run.settings.sites).items():
         if isinstance(failure, NotReady | CommandFailed):
             run.degraded(f"{site.name}: no backup there: {failure}")
@@ -65,6 +76,7 @@ def a_store_can_take_it(run: Run) -> None:
     if not able:
         raise NotReady("\n".join(("no store can take a backup", *run.reasons)))
     run.remember("sites", able)
+    run.remember("cramped", cramped)
 
 
 def what_is_due(run: Run) -> None:

@@ -9,14 +9,16 @@ from functools import partial
 from typing import TypeVar
 
 from infra.settings import Backup as Policy
-from infra.settings import Site, container
-from runbooks.adapters import patroni, pgbackrest, postgres, s3
+from infra.settings import Settings, Site, container
+from runbooks.adapters import docker, patroni, pgbackrest, postgres, s3
+from runbooks.adapters.archive import Archive
 from runbooks.adapters.pgbackrest import Backup, Kind
 from runbooks.core.command import Command, Query
 from runbooks.core.errors import CommandFailed, NotReady
 from runbooks.core.gather import Silence, gather
 from runbooks.core.host import Estate, Host
 from runbooks.core.run import Run
+from runbooks.parts.versions import held, history
 
 T = TypeVar("T")
 WITHIN = 20.0  # seconds to find out where pgBackRest can run
@@ -53,15 +55,16 @@ def workplace(estate: Estate) -> Host:
     raise NotReady("\n".join(("no backup container answers. ./inv up starts what is stopped", *said)))
 
 
-def inventory(estate: Estate, sites: Sequence[Site]) -> pgbackrest.Inventory:
-    """Return what the repositories of `sites` hold; NotReady where no backup container can say.
+def inventory(estate: Estate, sites: Sequence[Site], as_of: str = "") -> pgbackrest.Inventory:
+    """Return what the repositories of `sites` hold, of one also `as_of` then; NotReady where nobody can say.
 
     A store that does not answer keeps pgBackRest waiting for minutes: ask only for those that do.
     """
     settings = estate.settings
     one = settings.repository(sites[0]) if len(sites) == 1 else None
     names = " and ".join(site.name for site in sites)
-    return _first(estate, "backup", pgbackrest.info(settings.cluster, one), f"the repository of {names} cannot be read")
+    question = pgbackrest.info(settings.cluster, one, as_of)
+    return _first(estate, "backup", question, f"the repository of {names} cannot be read")
 
 
 def at_once(
@@ -80,9 +83,9 @@ def at_once(
         pool.shutdown(wait=False)
 
 
-def everywhere(run: Run, act: Callable[[Site], None]) -> None:
-    """Do the same for each site of the run at the same time; raise the first failure."""
-    for failure in at_once(run, act).values():
+def everywhere(run: Run, act: Callable[[Site], None], sites: Sequence[Site] | None = None) -> None:
+    """Do the same for each of `sites`, else each site of the run, at the same time; raise the first failure."""
+    for failure in at_once(run, act, sites).values():
         if failure is not None:
             raise failure
 
@@ -108,13 +111,35 @@ def due(backups: Sequence[Backup], policy: Policy, now: datetime) -> Kind:
     return "diff" if now - whole[-1].ended_at >= timedelta(days=policy.differential_every_days) else "incr"
 
 
-def archived(estate: Estate, site: Site) -> list[str]:
-    """Return the key of all that is archived in `site`'s repository: segments, and histories of timelines."""
+def archived(estate: Estate, site: Site, as_of: str = "") -> list[str]:
+    """Return the key of all that is archived in `site`'s repository, or was `as_of` then: segments, and histories."""
     settings, store = estate.settings, estate.store(site)
     bucket, prefix = settings.bucket(site), pgbackrest.archived(settings.cluster, settings.database.major)
+    if as_of:
+        return sorted(held(history(estate, site, prefix), datetime.fromisoformat(as_of)))
     found: list[str] = []
     while page := store.ask(s3.keys(bucket, prefix, found[-1] if found else "")):
         found += page
+    return found
+
+
+def archive(settings: Settings, site: Site) -> Archive:
+    """Return the archive in `site`'s repository, as a `backup` container of either site reads it."""
+    return Archive(
+        stanza=settings.cluster,
+        repository=settings.repository(site),
+        path=settings.database.path,
+        scratch=docker.DATA,
+    )
+
+
+def dated(estate: Estate, site: Site) -> dict[str, datetime]:
+    """Return the key of all that is archived in `site`'s repository, and when it was stored there."""
+    settings, store = estate.settings, estate.store(site)
+    bucket, prefix = settings.bucket(site), pgbackrest.archived(settings.cluster, settings.database.major)
+    found: dict[str, datetime] = {}
+    while page := store.ask(s3.dated(bucket, prefix, max(found, default=""))):
+        found |= page
     return found
 
 

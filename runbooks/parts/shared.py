@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from rich.console import Console
@@ -19,8 +20,10 @@ from runbooks.core.leader import leader
 NEEDS_RESTART = "postgresql.parameters."
 
 
-def settle(settings: Settings, secrets: Secrets, planning: bool, console: Console) -> None:
+def settle(settings: Settings, secrets: Secrets, planning: bool, console: Console, leased: bool = False) -> None:
     """Say what differs between the running cluster and the config and, unless `planning`, set it there.
+
+    The lease is held for that, unless it is `leased` already.
 
     NotReady where no leader answers; a plan is made without one too.
     """
@@ -37,7 +40,7 @@ def settle(settings: Settings, secrets: Secrets, planning: bool, console: Consol
         for difference in differences:
             console.print(f"cluster: {difference}", markup=False)
         if differences and not planning:
-            with holding(settings, secrets, "up"):
+            with nullcontext() if leased else holding(settings, secrets, "up"):
                 member.do(patroni.share(wanted))
 
 

@@ -18,6 +18,7 @@ from runbooks.core.evidence import Point
 from runbooks.core.host import Estate
 from runbooks.core.run import Run
 from runbooks.parts.fingerprint import Fingerprint
+from runbooks.parts.versions import held, history
 
 PREFIX = "separuh/fingerprints/"
 
@@ -56,10 +57,13 @@ def store(run: Run, site: Site, label: str, source: Source) -> None:
     run.estate.store(site).do(s3.put_locked(run.settings.bucket(site), key(label), sealed, until))
 
 
-def fetch(estate: Estate, site: Site, label: str) -> Source | None:
-    """Return the fingerprint that belongs to a backup from `site`'s bucket, None where there is none."""
+def fetch(estate: Estate, site: Site, label: str, as_of: str = "") -> Source | None:
+    """Return the fingerprint that belongs to a backup from `site`'s bucket, or as of then; None where there is none."""
+    version = held(history(estate, site, key(label)), datetime.fromisoformat(as_of)) if as_of else {}
+    if as_of and key(label) not in version:
+        return None
     try:
-        sealed = estate.store(site).ask(s3.get(estate.settings.bucket(site), key(label)))
+        sealed = estate.store(site).ask(s3.get(estate.settings.bucket(site), key(label), version.get(key(label), "")))
     except CommandFailed as failure:
         if failure.code == s3.MISSING:
             return None

@@ -1,27 +1,23 @@
-"""The throwaway database of a drill: a container and a volume of its own, beside the serving stack and not of it."""
+"""The throwaway database of a drill: restored beside the serving stack and not of it, and gone when the run ends."""
 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
-from infra.images import of_role
-from infra.present import DRILL, PLACE_LABEL, ROLE_LABEL, STACK_LABEL
-from infra.settings import Site, container
+from infra.settings import Site
 from runbooks.adapters import docker, restored, scratch
-from runbooks.core.errors import NotVerified
+from runbooks.core.errors import CommandFailed, NotVerified
 from runbooks.core.host import Host
 from runbooks.core.leader import WRITES
 from runbooks.core.run import Run
+from runbooks.parts import apart
+from runbooks.parts.apart import RECOVERING, RESTORING, Apart, here, tags
 from runbooks.parts.findings import attempt, usable
 from runbooks.parts.source import Source, fetch
+from runbooks.parts.versions import advice
 
-RESTORING = 12 * 3600.0  # seconds after which a restore counts as stuck
-RECOVERING = 3600.0
-
-
-def here(run: Run) -> Site:
-    """Return the site at which the copy is made."""
-    return run.settings.site(run.recall("site"))
+__all__ = ["RECOVERING", "RESTORING", "here", "tags"]
 
 
 def origin(run: Run) -> Site:
@@ -29,12 +25,26 @@ def origin(run: Run) -> Site:
     return run.settings.site(run.recall("from"))
 
 
+def first(run: Run) -> Apart:
+    """Return what the drill restores; another copy is made only to be compared with it."""
+    as_of = str(run.arguments.get("as_of", ""))
+    return Apart(name=name(run), origin=origin(run), label=run.recall("label"), as_of=as_of)
+
+
 def source(run: Run) -> Source:
     """Return what the copy must be equal to."""
-    for site in (origin(run), *run.settings.sites):
-        if found := fetch(run.estate, site, run.recall("label")):
-            return found
-    raise NotVerified(f"the fingerprint of backup {run.recall('label')} is in neither bucket any more")
+    label, as_of = run.recall("label"), str(run.arguments.get("as_of", ""))
+    if as_of and (then := fetch(run.estate, origin(run), label, as_of)):
+        return then
+    silent = []
+    for site in (origin(run), *(site for site in run.settings.sites if site != origin(run))):
+        try:
+            if found := fetch(run.estate, site, label):
+                return found
+        except CommandFailed as failure:
+            silent.append(str(failure))
+    lost = f"the fingerprint of backup {label} is in neither bucket any more"
+    raise NotVerified("\n".join((f"{lost}, or its store does not answer", *silent)) if silent else lost)
 
 
 def name(run: Run) -> str:
@@ -47,36 +57,21 @@ def of_service(run: Run) -> str:
     return f"{name(run)}-api"
 
 
+def of_second(run: Run) -> str:
+    """Return the name of the container of the other copy, if there is one."""
+    return f"{name(run)}-other"
+
+
 def copy(run: Run) -> Host:
     """Return the throwaway container."""
     return run.estate.named(here(run), name(run))
 
 
-def tags(run: Run) -> dict[str, str]:
-    """Return the labels by which `down` finds what a drill left, and `up` knows that it is not its own."""
-    return {STACK_LABEL: run.settings.stack, PLACE_LABEL: here(run).name, ROLE_LABEL: DRILL}
-
-
 def make(run: Run) -> None:
-    """Make volume and container and start it; it knows the repositories, and no way to push to them."""
-    site, settings, engine = here(run), run.settings, run.estate.place(here(run))
-    beside = container(settings, site, "backup")
+    """Make its volume and container."""
     if run.resumed:
         remove(run)  # what was half made
-    engine.do(scratch.make_volume(f"{name(run)}-data", tags(run)))
-    shape = scratch.Shape(
-        name=name(run),
-        image=engine.ask(scratch.image_of(beside)),
-        user=of_role("db").uid,
-        memory=settings.member("db").memory,
-        cpu_shares=settings.member("backup").cpu_shares,
-        network=_network(run),
-        mounts=(f"{name(run)}-data:{docker.DATA}", f"{beside}-config:/config:ro"),
-        labels=tags(run),
-        tmpfs=("/tmp", "/run/postgresql"),  # noqa: S108 - inside the container
-    )
-    engine.do(scratch.make(shape, "sleep", "infinity"))
-    engine.do(scratch.start_container(name(run)))
+    apart.make(run, first(run))
 
 
 def made(run: Run) -> bool:
@@ -87,8 +82,9 @@ def made(run: Run) -> bool:
 
 def remove(run: Run) -> None:
     """Remove the drill's containers and volumes."""
-    command = scratch.remove((of_service(run), name(run)), (f"{of_service(run)}-config", f"{name(run)}-data"))
-    run.estate.place(here(run)).do(command)
+    other = (of_second(run),) if run.recall("other") else ()
+    volumes = (f"{of_service(run)}-config", *(f"{each}-data" for each in (*other, name(run))))
+    run.estate.place(here(run)).do(scratch.remove((of_service(run), *other, name(run)), volumes))
 
 
 def removed(run: Run) -> bool:
@@ -98,18 +94,9 @@ def removed(run: Run) -> bool:
 
 def restore(run: Run) -> None:
     """Bring the backup into the volume. A backup that cannot be restored is a finding; the drill goes on to say so."""
-    settings, point = run.settings, source(run).point
-    command = restored.restore(
-        settings.cluster,
-        settings.repository(origin(run)),
-        run.recall("label"),
-        (point.lsn, point.timeline),
-        settings.database.path,
-        RESTORING,
-    )
     if run.resumed:
         make(run)  # anew: a dead runner's pgBackRest may still write into it
-    attempt(run, "target", lambda: copy(run).do(command))
+    attempt(run, "target", lambda: copy(run).do(apart.restoring(run, first(run))), lambda: _deleted(run))
 
 
 def is_restored(run: Run) -> bool:
@@ -120,8 +107,7 @@ def is_restored(run: Run) -> bool:
 def start(run: Run) -> None:
     """Start it and let it replay the log up to the point, which may be where it is found that it cannot."""
     if usable(run):
-        command = restored.start(run.settings.database.path, RECOVERING)
-        attempt(run, "target", lambda: copy(run).do(command))
+        attempt(run, "target", lambda: copy(run).do(apart.starting(run)), lambda: _deleted(run))
 
 
 def answers(run: Run) -> bool:
@@ -137,18 +123,18 @@ def answers(run: Run) -> bool:
 
 
 def cut_off(run: Run) -> None:
-    """Take it off its network: all that it needs from now on it has."""
+    """Take it off its network."""
     if usable(run):
-        run.estate.place(here(run)).do(scratch.cut_off(name(run), _network(run)))
+        apart.cut_off(run, first(run))
 
 
 def is_cut_off(run: Run) -> bool:
     """Say whether it is on no network."""
-    return not usable(run) or not run.estate.place(here(run)).ask(scratch.networks(name(run)))
+    return not usable(run) or apart.is_cut_off(run, first(run))
 
 
-def _network(run: Run) -> str:
-    """Return the one network on which the repository's store is reached."""
-    site, settings = here(run), run.settings
-    lan = origin(run) == site or not settings.one_engine
-    return f"{settings.stack}-{site.name}" if lan else f"{settings.stack}-link"
+def _deleted(run: Run) -> str:
+    """Return what to do where something that the backup needs was deleted, "" where nothing was that is known of."""
+    with suppress(CommandFailed):  # a store that died has been told of
+        return advice(run.estate, origin(run), run.recall("label"), run.arguments.get("as_of", ""))
+    return ""

@@ -44,7 +44,7 @@ def test_etcd_endpoint() -> None:
     """A follower that knows its leader."""
     said = etcd.status().parse(recorded("etcdctl-3.5.16-endpoint-status.json"))
     assert (said.has_leader, said.leads, said.term) == (True, False, 2)
-    assert etcd.status("https://etcd-1.jkt:2379").argv[4] == "--endpoints=https://etcd-1.jkt:2379"
+    assert "--endpoints=https://etcd-1.jkt:2379" in etcd.status("https://etcd-1.jkt:2379").argv
 
 
 def test_containers_by_name() -> None:

@@ -72,7 +72,7 @@ def test_names_and_keys_stand_in_literals_unhurt() -> None:
     """Quotes are doubled, backslashes too."""
     ranged = replace(AUDIT, ranged=True, key=("k",), chunks=2)
     assert "pg_relation_size('\"o''dd\".audit')" in content.bounds([ranged], 9).sql
-    assert r"IN (E'(\\a''b)')" in rows.values(LOAN, 1, [r"(\a'b)"], 9).sql
+    assert r"IN (E'(\\a''b)')" in rows.columns(LOAN, 1, [r"(\a'b)"], 9).sql
 
 
 def test_definitions_are_read_by_part() -> None:
@@ -80,3 +80,15 @@ def test_definitions_are_read_by_part() -> None:
     answer: list[tuple[str | None, ...]] = [("roles", "a", "login"), ("databases", "credit", None), ("roles", "b", "")]
     found = definitions.of_cluster().parse(answer)
     assert found == {"roles": {"a": "login", "b": ""}, "databases": {"credit": ""}}
+
+
+def test_the_parts_of_a_table_meet_at_their_blocks() -> None:
+    """The first begins and the last ends nowhere; of a table that is not known the last is all."""
+    parts = [content.Part(n, 3, {"public.loan": 10}) for n in range(3)]
+    assert [part.where("public.loan") for part in parts] == [
+        " WHERE t.ctid < '(4,0)'",
+        " WHERE t.ctid >= '(4,0)' AND t.ctid < '(8,0)'",
+        " WHERE t.ctid >= '(8,0)'",
+    ]
+    assert parts[2].where("public.other") == " WHERE t.ctid >= '(0,0)'"
+    assert content.Part(0, 1, {}).where("public.loan") == ""

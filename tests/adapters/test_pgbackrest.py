@@ -63,6 +63,8 @@ def test_info_lists_backups_by_repository_in_order() -> None:
         wal_stop="00000001000000000000002D",
         damaged=False,
         run="k5",
+        lsn_start="0/2C000028",
+        lsn_stop="0/2D000050",
     )
     assert found.of(2)[-1].seconds == 2
 
@@ -115,3 +117,39 @@ def test_audit_is_sound_without_faults_only() -> None:
 def test_segment_of_a_key(key: str, name: str) -> None:
     """Histories and info files are no segments."""
     assert pgbackrest.segment(key) == name
+
+
+def test_a_repository_is_read_as_it_was() -> None:
+    """To the second, which is how pgBackRest compares; one repository must be named then."""
+    argv = pgbackrest.info("credit", 2, "2026-11-24T13:10:05+00:00").argv
+    assert argv[3:5] == ("--repo=2", "--repo-target-time=2026-11-24 13:10:05+00")
+    assert "--repo-target-time" not in " ".join(pgbackrest.info("credit", 2).argv)
+
+
+FULL, INCREMENTAL = "20261124-131005F", "20261124-131005F_20261124-140000I"
+BEFORE, BEHIND = datetime(2026, 11, 24, 13, 59, 59, tzinfo=UTC), datetime(2026, 11, 24, 14, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("key", "put", "needed"),
+    [
+        ("backup/credit/backup.info", BEFORE, True),
+        ("archive/credit/archive.info.copy", BEFORE, True),
+        (f"backup/credit/{FULL}/bundle/1", BEFORE, True),
+        (f"backup/credit/{INCREMENTAL}/bundle/1", BEHIND, True),
+        ("archive/credit/17-1/0000000100000000/00000001000000000000000A-0f.zst", BEHIND, True),
+        ("archive/credit/17-1/0000000100000000/000000010000000000000009-0f.zst", BEFORE, False),
+        ("backup/credit/20261123-000000F/bundle/1", BEFORE, False),
+        ("backup/credit/backup.history/2026/x.manifest.zst", BEHIND, False),
+    ],
+)
+def test_what_a_backup_needs(key: str, put: datetime, needed: bool) -> None:
+    """What an expiry removes is not of it."""
+    assert pgbackrest.needs(INCREMENTAL, f"pgbackrest/{key}", put) is needed
+
+
+def test_a_finished_backup_is_known_by_its_manifest() -> None:
+    """One that was broken off has a copy of it alone."""
+    assert pgbackrest.label_of(f"pgbackrest/backup/credit/{INCREMENTAL}/backup.manifest") == INCREMENTAL
+    assert pgbackrest.label_of(f"pgbackrest/backup/credit/{FULL}/backup.manifest.copy") == ""
+    assert pgbackrest.begun(INCREMENTAL) == BEHIND

@@ -7,10 +7,12 @@ from runbooks.adapters import postgres
 
 def test_archiver_row() -> None:
     """One row, as psql prints it (recorded with ten segments waiting)."""
-    row = ("10", "540.899757", "184549376", "", "000000010000000000000001", "42")
+    row = ("10", "540.899757", "184549376", "", "000000010000000000000001", "42", "t")
     found = postgres.archiver().parse([row])
     assert (found.waiting, found.lag_seconds, found.wal_bytes) == (10, 540.899757, 184549376)
     assert (found.last_archived, found.last_failed, found.failed_count) == ("", "000000010000000000000001", 42)
+    assert found.leads
+    assert not postgres.archiver().parse([(*row[:-1], "f")]).leads
 
 
 def test_recovery_row() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from runbooks.adapters import content, replay
@@ -52,3 +54,13 @@ def test_a_question_is_asked_in_a_snapshot() -> None:
     question = Query(sql=content.exact("SELECT 1;", 60), parse=len)
     begin = f"{content.BEGIN}\nSET TRANSACTION SNAPSHOT '00000006-0000000A-1';\nSELECT 1;"
     assert begin in content.in_snapshot(question, "00000006-0000000A-1").sql
+
+
+def test_a_moment_is_passed_by_a_commit_and_a_new_segment() -> None:
+    """In two transactions: in one, the commit would lie behind the switch, in a segment that is not closed."""
+    argv = replay.pass_moment().argv
+    assert argv[-3:] == ("SELECT pg_current_xact_id()", "--command", "SELECT pg_switch_wal()")
+
+
+def test_a_servers_time() -> None:
+    assert replay.clock().parse([(AT,)]) == datetime.fromisoformat(AT)

@@ -91,3 +91,19 @@ def test_keys_and_folders(client: Client) -> None:
     assert client.send(s3.keys(BUCKET, "p/")) == ["p/a/1", "p/b/2", "p/c"]
     assert client.send(s3.keys(BUCKET, "p/", after="p/b/2")) == ["p/c"]
     assert client.send(s3.folders(BUCKET, "p/")) == ["a", "b"]
+
+
+def test_what_became_of_objects(client: Client) -> None:
+    """Versions and the markers over them, page by page; an old version can still be read."""
+    for key in ("a", "b"):
+        client.send(s3.put(BUCKET, key, key.encode()))
+    client.s3.delete_object(Bucket=BUCKET, Key="a")
+    found = client.send(s3.history(BUCKET, ""))
+    assert sorted((event.key, event.deleted) for event in found.events) == [("a", False), ("a", True), ("b", False)]
+    assert found.after is None
+    (first,) = [event for event in found.events if event.key == "a" and not event.deleted]
+    assert client.send(s3.get(BUCKET, "a", first.version)) == b"a"
+    paged = s3.history(BUCKET, "", ("a", first.version))
+    assert (paged.params["KeyMarker"], paged.params["VersionIdMarker"]) == ("a", first.version)
+    page = paged.parse({"IsTruncated": True, "NextKeyMarker": "b", "NextVersionIdMarker": "v"})
+    assert page == s3.History(events=(), after=("b", "v"))

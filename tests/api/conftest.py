@@ -44,8 +44,8 @@ def database(engine: docker.DockerClient, tags: dict[str, str]) -> Iterator[Cont
     """Return a PostgreSQL that trusts everybody, with an empty database `credit` of its own role."""
     container = engine.containers.run(
         tags["database"],
-        ["-c", BOOT],
-        entrypoint="sh",
+        ["--", "sh", "-c", BOOT],
+        entrypoint="/usr/bin/tini",  # as a member has: PostgreSQL takes an orphan that is killed for one of its own
         environment={"PGHOST": "/tmp"},  # noqa: S108  the container's own
         name=f"api-test-{secrets.token_hex(3)}",
         detach=True,

@@ -50,6 +50,15 @@ def test_a_record_survives_as_it_was_written(tmp_path: Path) -> None:
     assert ledger.all() == [RECORD]
 
 
+def test_the_newest_runs_come_first_and_a_baseline_is_none(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, "unit")
+    first, second, third = (replace(RECORD, id=f"2026010{day}T000000Z-backup-aaaaaa") for day in (1, 2, 3))
+    for record in (first, second, replace(third, baseline={"source": "by hand"})):
+        ledger.append(record)
+    assert ledger.newest(1) == [second]
+    assert ledger.newest(5) == [second, first]
+
+
 def test_ids_sort_by_the_time_of_their_birth() -> None:
     births = [datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC) for second in range(5)]
     ids = [new_id("zzz" if n % 2 else "aaa", birth) for n, birth in enumerate(births)]

@@ -108,6 +108,22 @@ def test_a_probe_that_ran_out_of_payments_ends_early() -> None:
     assert asyncio.run(carry_out()).sent == 20
 
 
+def test_a_probe_ends_with_its_runner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody would read what it saw, and nobody would stop it."""
+    asked: list[int] = []
+
+    def parent() -> int:
+        asked.append(1)
+        return 1 if len(asked) < 6 else 2
+
+    async def carry_out() -> Figures:
+        async with Gateway(lambda n: Reply()).serving() as gateway:
+            monkeypatch.setattr("os.getppid", parent)
+            return await Probe(order({"g0": gateway.url}, 50, 10), io.StringIO()).carry_out()
+
+    assert asyncio.run(carry_out()).sent == 4
+
+
 def test_the_process_is_stopped_and_read(tmp_path: Path) -> None:
     async def carry_out() -> tuple[Figures, str, list[str]]:
         async with Gateway(lambda n: Reply()).serving() as gateway:

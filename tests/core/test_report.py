@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runbooks.core.ledger import StepRecord
-from runbooks.core.report import compare, usual_seconds
+from runbooks.core.report import PROVED, compare, proved, usual_seconds
 from tests.core.test_ledger import RECORD
 
 BASELINE = replace(
@@ -54,3 +54,23 @@ def test_failed_and_resumed_runs_and_skipped_steps_do_not_count() -> None:
     assert (whole.runs, whole.median) == (2, 11)
     assert step.runs == 1
     assert usual_seconds(records, "backup") == {"Take it": 9}  # type: ignore[arg-type]
+
+
+def test_a_backup_and_the_drill_that_proved_it_are_one_claim() -> None:
+    """Only a drill of that very backup; one of a backup that the ledger does not know is no pair."""
+    figures = {"repositories": {"one": {"label": "A1"}, "two": {"label": "A2"}}}
+    backup = replace(RECORD, id="b", runbook="backup", seconds=20.0, figures=figures)
+    drills = [
+        replace(RECORD, id=label, runbook="restore-drill", seconds=seconds, figures={"backup": label})
+        for label, seconds in (("A2", 15.0), ("B1", 99.0))
+    ]
+    manual = replace(BASELINE, runbook=PROVED, seconds=100.0)
+    (whole,) = [line for line in compare([manual, backup, *drills]) if (line.runbook, line.step) == (PROVED, "")]
+    assert (whole.runs, whole.median, whole.ratio) == (1, 35.0, 0.35)
+
+
+def test_a_drill_that_failed_proved_nothing() -> None:
+    figures = {"repositories": {"one": {"label": "A1"}}}
+    backup = replace(RECORD, id="b", runbook="backup", figures=figures)
+    drill = replace(RECORD, id="d", runbook="restore-drill", outcome="failed and undone", figures={"backup": "A1"})
+    assert proved([backup, drill]) == []

@@ -14,7 +14,8 @@ from infra.settings import ROOT, Settings, load
 from tests.drills.stack import Stack
 
 NAME = "byhand"
-PORTS = {"jkt": {"gateway": 58080, "store": 59000}, "sby": {"gateway": 58081, "store": 59001}}
+# Below those that a client on this machine is given at random.
+PORTS = {"jkt": {"gateway": 11080, "store": 11900}, "sby": {"gateway": 21080, "store": 21900}}
 FIRST_UP, AGAIN = 900, 300  # seconds; images may have to be built first
 
 

@@ -19,6 +19,8 @@ from runbooks.core.host import Estate
 from runbooks.core.lease import Holder, Lease
 from runbooks.core.quorum import Etcd
 
+COPIES = ("backup", "--no-fingerprint")  # for a drill of the copies alone: the fingerprint takes as long as they do
+
 
 class Stack:
     """The stack called `name`; every wait has a deadline and fails with what was last seen."""

@@ -14,7 +14,7 @@ from runbooks.adapters.postgres import SEGMENT_BYTES, Archiver
 from runbooks.core.errors import Exit
 from runbooks.core.host import Estate
 from runbooks.parts.repositories import cluster
-from tests.drills.stack import Stack, until
+from tests.drills.stack import COPIES, Stack, until
 
 pytestmark = pytest.mark.drill
 
@@ -66,7 +66,7 @@ def test_a_store_down_under_payments(stack: Stack, seconds: int) -> None:
     estate, leader = stack.estate, cluster(stack.estate).leader.name
     down, up = sorted(estate.settings.sites, key=lambda site: stack.container(site.name, "db") != leader)
     stack.inv("seed", "--loans", str(RATE * seconds // 4), within=300)  # with some six unpaid instalments each
-    stack.inv("backup", within=300)
+    stack.inv(*COPIES, within=300)
     seen = {site.name: Seen() for site in (down, up)}
 
     with stack.stopped(down.name, "store"):
@@ -90,6 +90,6 @@ def test_a_store_down_under_payments(stack: Stack, seconds: int) -> None:
     assert seen[up.name].lag_seconds < LAG, figures
     assert seen[down.name].waiting >= written(seen[up.name]) >= seconds // 60, figures
 
-    stack.inv("backup", within=600)
+    stack.inv(*COPIES, within=600)
     verified = stack.inv("backup.verify", within=900)
     assert verified.count("no gap") == len(seen), verified

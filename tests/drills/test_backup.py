@@ -19,7 +19,7 @@ from tests.drills.repositories import (
     settled,
     sites_of,
 )
-from tests.drills.stack import Stack, until
+from tests.drills.stack import COPIES, Stack, until
 
 pytestmark = pytest.mark.drill
 
@@ -50,7 +50,7 @@ def test_a_deleted_segment_is_named(stack: Stack) -> None:
     """pgBackRest's verify does not miss a segment that is not there; ours says which it is."""
     site = sites_of(stack)[0]
     settings, store = stack.estate.settings, stack.estate.store(sites_of(stack)[0])
-    stack.inv("backup", "--kind", "incr", within=300)  # so that the archive reaches beyond the segment that goes
+    stack.inv(*COPIES, "--kind", "incr", within=300)  # so that the archive reaches beyond the segment that goes
     prefix = pgbackrest.archived(settings.cluster, settings.database.major)
     keys = [key for key in store.ask(s3.keys(settings.bucket(site), prefix)) if pgbackrest.segment(key)]
     lost = keys[len(keys) // 2]
@@ -70,19 +70,19 @@ def test_one_store_down_then_whole_again(stack: Stack) -> None:
     down, up = sites_of(stack)
     before = labels(stack, down)
     with stack.stopped(down.name, "store"):
-        said = stack.inv("backup", code=7, within=300)
+        said = stack.inv(*COPIES, code=7, within=300)
         assert f"{down.name}: no backup there" in said
         assert stack.last_record()["figures"]["repositories"].keys() == {up.name}
     settled(stack)
     assert labels(stack, down) == before
-    stack.inv("backup", within=300)
+    stack.inv(*COPIES, within=300)
     assert stack.last_record()["figures"]["repositories"].keys() == {down.name, up.name}
 
 
 def test_two_operators_at_once(stack: Stack) -> None:
     """The second is told who holds the lease, exits 5 and changes nothing; the first ends done."""
     journals = stack.journals()
-    first = stack.begin("backup", "--kind", "full")
+    first = stack.begin(*COPIES, "--kind", "full")
     until(lambda: stack.reached(BACKING_UP, journals), 120, "backing up")
     said = stack.inv("backup", code=5)
     assert "holds the lease" in said
@@ -103,19 +103,19 @@ def test_the_leader_moves_during_a_backup(stack: Stack) -> None:
     assert runner.returncode in (0, 7), output
     assert "the leader moved, and pgBackRest ended with" in output, "the backup had ended before: nothing was shown"
     settled(stack)
-    stack.inv("backup", within=300)
+    stack.inv(*COPIES, within=300)
     nothing_is_left(stack)
 
 
 def test_interrupted_by_the_operator(stack: Stack) -> None:
     """Ctrl-C while pgBackRest runs: it is ended, exit 6, and the next backup succeeds."""
     journals = stack.journals()
-    runner = stack.begin("backup", "--kind", "full")
+    runner = stack.begin(*COPIES, "--kind", "full")
     until(lambda: stack.reached(BACKING_UP, journals) and bool(main_processes(stack)), 120, "backing up")
     runner.send_signal(2)
     output, _ = runner.communicate(timeout=120)
     assert runner.returncode == 6, output
     assert not main_processes(stack)
     assert stack.leaseholder() is None
-    stack.inv("backup", within=300)
+    stack.inv(*COPIES, within=300)
     nothing_is_left(stack)

@@ -11,7 +11,7 @@ from runbooks.backup import STEPS
 from runbooks.core.errors import Exit
 from tests.drills.faked import Clock
 from tests.drills.repositories import BACKING_UP, fill, main_processes, nothing_is_left, settled
-from tests.drills.stack import Stack, until
+from tests.drills.stack import COPIES, Stack, until
 
 pytestmark = pytest.mark.drill
 
@@ -51,7 +51,7 @@ def test_a_clock_that_is_wrong_from_the_start_is_told_and_nothing_is_changed(
 
 def test_a_clock_that_jumps_and_is_set_right_again_moves_no_duration(stack: Stack, runner: Stack, clock: Clock) -> None:
     since, began, right = stack.journals(), time.monotonic(), datetime.now(UTC)
-    backing_up = runner.begin("backup", "--kind", "full")
+    backing_up = runner.begin(*COPIES, "--kind", "full")
     until(lambda: stack.reached(BACKING_UP, since) and bool(main_processes(stack)), 60, "pgBackRest runs")
     for offset in ("+1d", "-1d", "+0"):
         clock.set(offset)

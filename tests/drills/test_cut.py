@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.member import ON_LINK
-from infra.settings import Site
+from infra.settings import ON_LINK, Site
 from runbooks.parts.repositories import cluster
 from tests.drills.containers import inspect
 from tests.drills.customer import pays

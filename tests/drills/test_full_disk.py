@@ -1,4 +1,4 @@
-"""Disks that are nearly full, for real: of a database, and of a store."""
+"""Disks that are nearly full, for real: of a database, and of a store; and a store filled to the size it was given."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.settings import ROOT, MiB
-from runbooks.core.errors import Exit
+from infra.settings import ROOT, MiB, Site
+from runbooks.adapters import s3
+from runbooks.core.errors import CommandFailed, Exit
 from tests.drills.conftest import clear
+from tests.drills.filling import room
 from tests.drills.limited import filled, small_volume
 from tests.drills.repositories import fill, labels, settled
-from tests.drills.stack import Stack
+from tests.drills.stack import Stack, until
 
 pytestmark = [
     pytest.mark.drill,
@@ -28,6 +30,8 @@ pytestmark = [
 
 PORTS = {"jkt": {"gateway": 18280, "store": 18950}, "sby": {"gateway": 28280, "store": 28950}}
 DISK = 3072 * MiB
+STORE = 2048 * MiB  # the first site's store, on a disk that has more
+PIECE = 64 * MiB
 AGAIN = 300  # seconds for one backup on a busy machine
 
 
@@ -49,6 +53,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
     values = yaml.safe_load((root / "Pulumi.test.yaml").read_text())
     for site in values["config"]["separuh:sites"]:
         site["publish"].update(PORTS[site["name"]])
+    values["config"]["separuh:sites"][0]["store_bytes"] = STORE
     (root / "Pulumi.small.yaml").write_text(yaml.safe_dump(values))
     stack = Stack("small", root)
     clear(stack)
@@ -79,5 +84,38 @@ def test_a_store_without_room_is_left_out(small: Small) -> None:
     """The other gets its backup; the one without room is not filled to the brim."""
     with filled(small.store, left=400 * MiB):
         said = small.stack.inv("backup", code=Exit.DEGRADED, within=AGAIN)
-    assert re.search(r"sby: no backup there: small-sby-store-1: \d+ MiB free of", said), said
+    assert re.search(r"sby: no backup there: small-sby-store-1 is short of room: \d+ MiB left on its disk", said), said
     assert set(small.stack.last_record()["figures"]["repositories"]) == {"jkt"}
+
+
+def test_a_store_filled_to_its_size_refuses_and_takes_backups_again_when_it_is_larger(small: Small) -> None:
+    """It says so to whoever writes, where Ceph alone would keep it waiting; nobody starts or mends anything by hand."""
+    stack = small.stack
+    site = stack.estate.settings.sites[0]
+    with pytest.raises(CommandFailed, match="QuotaExceeded"):
+        fill_store(stack, site)
+    assert not room(stack, site).blocked
+    assert "- small-jkt-store-1 is nearly full: " in stack.inv("status", code=Exit.DEGRADED)
+    said = stack.inv("backup", "--no-fingerprint", code=Exit.DEGRADED, within=AGAIN)
+    assert "jkt: no backup there: small-jkt-store-1 is nearly full: " in said
+    config = stack.root / "Pulumi.small.yaml"
+    config.write_text(config.read_text().replace(str(STORE), str(2 * STORE)))
+    stack.inv("up", within=AGAIN)
+    until(lambda: grown(stack, site), AGAIN, "the store is larger")
+    settled(stack)
+    stack.inv("backup", "--no-fingerprint", within=AGAIN)
+    assert stack.last_record()["outcome"] == "done"
+
+
+def fill_store(stack: Stack, site: Site) -> None:
+    """Put as much into its bucket as it is large; CommandFailed when it refuses."""
+    for number in range(STORE // PIECE):
+        stack.estate.store(site).do(s3.put(stack.estate.settings.bucket(site), f"filler/{number}", os.urandom(PIECE)))
+
+
+def grown(stack: Stack, site: Site) -> bool:
+    """Say whether the store has twice the room; it ends and starts meanwhile."""
+    try:
+        return room(stack, site).size == 2 * STORE
+    except CommandFailed:
+        return False

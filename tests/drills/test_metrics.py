@@ -12,8 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra import pins
-from infra.member import ON_LINK
-from infra.settings import PORTS, Place, Settings, address, published
+from infra.settings import ON_LINK, PORTS, Place, Settings, address, published
 from tests.drills.containers import inspect
 from tests.drills.stack import Stack, docker, until
 

@@ -10,7 +10,7 @@ import pytest
 from infra.settings import Site
 from runbooks.core.errors import Exit
 from tests.drills.repositories import BACKING_UP, fill, main_processes, nothing_is_left, settled
-from tests.drills.stack import Stack, docker, until
+from tests.drills.stack import COPIES, Stack, docker, until
 
 pytestmark = pytest.mark.drill
 
@@ -25,7 +25,7 @@ def refusing(stack: Stack, site: Site) -> Iterator[None]:
     finally:
         docker(*admin, "enable", "--uid", "separuh")
     settled(stack)
-    stack.inv("backup", within=300)
+    stack.inv(*COPIES, within=300)
     assert stack.last_record()["outcome"] == "done"
     nothing_is_left(stack)
 
@@ -41,7 +41,7 @@ def test_a_store_that_refuses_gets_no_backup_and_the_other_does(stack: Stack) ->
     site = stack.estate.settings.sites[1]
     settled(stack)
     with refusing(stack, site):
-        said = stack.inv("backup", code=Exit.DEGRADED, within=300)
+        said = stack.inv(*COPIES, code=Exit.DEGRADED, within=300)
         assert f"{site.name}: no backup there: {stack.name}-{site.name}-store refuses bucket" in said
         assert "Is the key of the stack's secrets the store's own" in said
         degraded(stack, site)
@@ -52,7 +52,7 @@ def test_a_store_that_begins_to_refuse_during_a_backup(stack: Stack) -> None:
     fill(stack)
     settled(stack)
     journals = stack.journals()
-    runner = stack.begin("backup", "--kind", "full")
+    runner = stack.begin(*COPIES, "--kind", "full")
     until(lambda: stack.reached(BACKING_UP, journals) and bool(main_processes(stack)), 120, "backing up")
     with refusing(stack, site):
         said, _ = runner.communicate(timeout=300)

@@ -18,7 +18,9 @@ from runbooks.core.command import Query
 from runbooks.core.errors import CommandFailed, Exit, NotReady
 from runbooks.health import members
 from runbooks.parts.repositories import cluster, inventory
+from runbooks.pay import audited, customers
 from tests.drills.customer import pays
+from tests.drills.mistakes import damaged, mistaken
 from tests.drills.rehearsal import NAME, Rehearsal, verified
 from tests.drills.stack import docker, until
 
@@ -27,6 +29,7 @@ pytestmark = [pytest.mark.drill, pytest.mark.full]
 NOTHING = "nothing to change"
 FIRST_UP, AGAIN = 580, 300  # seconds; each site's host gets two gigabytes of images first
 STATUS_SECONDS = 3.0  # for the whole command
+RATE, AT_MOST = 50, 120  # payments a second, and seconds of them there must be instalments for
 SESSION = "SELECT client_addr, ssl, version FROM pg_stat_replication JOIN pg_stat_ssl USING (pid)"
 UPSTREAM = "SELECT conninfo FROM pg_stat_wal_receiver"
 
@@ -38,6 +41,7 @@ def staging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
     try:
         rehearsal.stack.inv("hosts.up")
         rehearsal.stack.inv("up", within=FIRST_UP)
+        rehearsal.stack.inv("seed", "--loans", "2000", within=AGAIN)
         yield rehearsal
     finally:
         rehearsal.stack.close()
@@ -109,6 +113,47 @@ def test_a_backup_reaches_both_stores_and_all_is_healthy(staging: Rehearsal) -> 
     for site in staging.settings.sites:
         assert len(inventory(staging.stack.estate, [site]).backups) == 1
     assert "healthy" in status(staging, Exit.DONE)
+
+
+def test_the_leader_moves_there_and_back_while_customers_pay(staging: Rehearsal) -> None:
+    """Over ssh and published ports; no payment fails or is lost."""
+    here, there = leading_and_following(staging)
+    with customers(staging.stack.estate, RATE, AT_MOST) as probe:
+        for way in (("--to", there.name), ("--back",)):
+            staging.stack.inv("switchover", *way, "--yes", within=AGAIN)
+            assert staging.stack.last_record()["reasons"] == []
+        figures = probe.stop()
+        audit = audited(staging.stack.estate, probe)
+    assert leading_and_following(staging)[0] == here
+    assert audit.holds
+    assert figures.failed_requests == 0, figures.gateways
+    settled(staging)
+
+
+def test_a_wrong_update_is_undone(staging: Rehearsal) -> None:
+    """Over ssh and published ports, from this site's store; all that was acknowledged before it is there."""
+    stack = staging.stack
+    payer, wrong = mistaken(stack, staging.settings.sites[0].name)
+    stack.inv("restore", "--xid", str(wrong["xid"]), "--confirm", NAME, within=AGAIN)
+    assert damaged(stack) == 0
+    assert payer.audit(payer.acknowledged()).holds
+    settled(staging)
+
+
+def test_a_wrong_update_is_undone_while_the_other_host_is_cut_off(staging: Rehearsal) -> None:
+    """The leader's site alone, from its own store; the other is in sync again when the line is back."""
+    stack = staging.stack
+    here, there = leading_and_following(staging)
+    payer, wrong = mistaken(stack, here.name)
+    with staging.cut_off(there):
+        options = ("--lsn", wrong["lsn"], "--site", here.name, "--confirm", NAME)
+        told = stack.inv("restore", *options, code=Exit.DEGRADED, within=AGAIN)
+        assert there.name in told
+        assert damaged(stack) == 0
+        assert payer.audit(payer.acknowledged()).holds
+        until(lambda: pays(staging.settings, here.name), 60, f"payments at {here.name}")
+    settled(staging)
+    assert damaged(stack) == 0
 
 
 def test_after_a_restart_of_an_engine_and_of_a_host_all_comes_back_and_up_changes_nothing(staging: Rehearsal) -> None:

@@ -48,16 +48,23 @@ class Estate:
 @cache
 def shared() -> Estate:
     """Both sites and the witness on one engine."""
-    return _estate(lab(Path(mkdtemp())))
+    return estate_of(lab(Path(mkdtemp())))
 
 
 @cache
 def on_hosts() -> Estate:
     """Three engines behind ssh, as staging and production have."""
-    return _estate(lab(Path(mkdtemp()), **apart()))
+    return estate_of(lab(Path(mkdtemp()), **apart()))
 
 
-def _estate(settings: Settings, only: Collection[str] | None = None) -> Estate:
+@cache
+def with_detector() -> Estate:
+    """Three engines, and a detector at the witness."""
+    return estate_of(lab(Path(mkdtemp()), failover={"detector": True}, **apart()))
+
+
+def estate_of(settings: Settings, only: Collection[str] | None = None) -> Estate:
+    """Return what is declared for `settings`, at the places of `only` where it is given."""
     folder = Path(mkdtemp())
     before = os.environ.get("SEPARUH_IDENTITY_FILE")
     os.environ["SEPARUH_IDENTITY_FILE"] = str(folder / "identity.txt")
@@ -74,4 +81,4 @@ def _estate(settings: Settings, only: Collection[str] | None = None) -> Estate:
 
 def place_alone(name: str) -> Estate:
     """Return what is declared when only one place is worked on."""
-    return _estate(shared().settings, (name,))
+    return estate_of(shared().settings, (name,))

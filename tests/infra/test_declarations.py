@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from infra.policy import CONTAINER, NETWORK, VOLUME
-from tests.infra.declarations import Estate, on_hosts, place_alone, shared
+from tests.infra.declarations import Estate, estate_of, on_hosts, place_alone, shared, with_detector
 
 SITE = {"etcd-1", "db-1", "backup-1", "pooler-1", "route-1", "gateway-1", "api-1", "api-2", "store-1"}
 
@@ -25,6 +28,15 @@ def ports(estate: Estate) -> dict[str, set[tuple[str, int]]]:
 def test_names_follow_from_the_config_alone() -> None:
     expected = {f"lab-{site}-{member}" for site in ("jkt", "sby") for member in SITE} | {"lab-bdg-etcd-1"}
     assert set(shared().containers()) == expected
+
+
+def test_a_detector_stands_at_the_witness_where_it_is_wanted_and_nobody_reaches_it() -> None:
+    found = with_detector()
+    assert set(found.containers()) - set(on_hosts().containers()) == {"lab-bdg-detector-1"}
+    assert "lab-bdg-detector-1" not in ports(found)
+    told = json.loads(found.files("lab-bdg-detector-1")["detector.json"])
+    assert told["etcd"] == ["etcd-1.bdg:2379", "10.0.0.1:2379", "10.0.0.2:2379"]
+    assert told["members"]["lab-sby-db-1"] == {"patroni": "10.0.0.2:8008", "db": "10.0.0.2:5432"}
 
 
 def test_a_role_reaches_the_link_only_where_other_places_need_it() -> None:
@@ -55,6 +67,13 @@ def test_hosts_of_their_own_have_no_link_and_publish_what_crosses() -> None:
 
 def test_one_engine_publishes_nothing_unless_the_config_says_so() -> None:
     assert ports(shared()) == {}
+
+
+def test_each_store_is_told_its_own_site_s_size() -> None:
+    settings = shared().settings
+    grown = replace(settings, sites=(replace(settings.sites[0], store_bytes=40 << 30), settings.sites[1]))
+    told = {name: json.loads(estate_of(grown).files(f"lab-{name}-store-1")["store.json"]) for name in ("jkt", "sby")}
+    assert (told["jkt"]["bytes"], told["sby"]["bytes"]) == (40 << 30, 20 << 30)
 
 
 @pytest.mark.parametrize("role", ["db", "etcd", "store"])

@@ -9,12 +9,12 @@ import pytest
 
 from infra.collect import Declared, Options
 from infra.policy import RULES, broken
-from tests.infra.declarations import Estate, on_hosts, shared
+from tests.infra.declarations import Estate, on_hosts, shared, with_detector
 
 DB, FILES, DATA = "lab-jkt-db-1", "lab-jkt-db-1-files", "lab-jkt-db-1-data"
 
 
-@pytest.mark.parametrize("estate", [shared, on_hosts])
+@pytest.mark.parametrize("estate", [shared, on_hosts, with_detector])
 def test_the_estate_keeps_every_rule(estate: Any) -> None:
     assert broken(estate().settings, estate().declared) == []
 

@@ -66,8 +66,9 @@ def test_a_stack_name_is_never_a_path(stack: str, tmp_path: Path) -> None:
         ({"backup": {"lock_days": 9, "retention_days": 3}}, "must not lose its lock before"),
         ({"witness": {**WITNESS, "publish": {"address": "bdg.example"}}}, r"separuh:witness\.publish\.address"),
         ({"database": {"ttl_seconds": 5}}, "separuh:database.ttl_seconds"),
+        ({"failover": {"detector": True, "silence_seconds": 19}}, "failover.silence_seconds must end before"),
         ({"otlp_endpoint": "https://user:password@traces"}, "separuh:otlp_endpoint"),
-        ({"members": {"cache": {"memory": 1, "cpu_shares": 1}}}, r"separuh:members\.cache.*etcd\|db"),
+        ({"members": {"cache": {"memory": 1, "cpu_shares": 1}}}, r"separuh:members\.cache.*etcd\|detector\|db"),
     ],
 )
 def test_a_wrong_value_is_named(values: dict[str, object], says: str, tmp_path: Path) -> None:

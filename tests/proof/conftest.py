@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -24,10 +26,15 @@ class Session:
     def __init__(self, container: Container, port: int = 5432) -> None:
         """Ask the server that listens there in `container`."""
         self.container, self.port = container, port
+        self._alone = threading.Lock()
         self._connections: dict[str, psycopg.Connection] = {}
 
     def ask(self, question: Query[T]) -> T:
         """Return the answer; CommandFailed as `Host` has it."""
+        with self._alone:
+            return question.parse(self._rows(question))
+
+    def _rows(self, question: Query[Any]) -> list[tuple[str | None, ...]]:
         connection = self.connection(question.database)
         rows: list[tuple[str | None, ...]] = []
         try:
@@ -35,7 +42,7 @@ class Session:
             while True:
                 rows += _texts(cursor)
                 if not cursor.nextset():
-                    return question.parse(rows)
+                    return rows
         except psycopg.Error as error:
             raise CommandFailed(("psql",), "proof", 3, str(error)) from error
         finally:

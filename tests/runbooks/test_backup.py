@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from runbooks.backup import FINGERPRINT, NONE, RUNBOOK, STEPS, complete
 from runbooks.core.errors import NotReady, NotVerified, Undone
 from runbooks.parts.repositories import due, made_by
 from tests.core.fake import SETTINGS
-from tests.runbooks.fake import World, finished
+from tests.runbooks.fake import GIB, World, finished
 from tests.runbooks.test_every_runbook import carry_through, run_in
 
 NOW = datetime(2026, 6, 30, tzinfo=UTC)
@@ -52,6 +53,16 @@ def test_both_stores_down_is_not_ready(tmp_path: Path) -> None:
     assert not world.done
 
 
+def test_a_database_down_takes_its_repository_with_it(tmp_path: Path) -> None:
+    """Nobody else archives there; the other repository gets its backup without waiting for that."""
+    world = World()
+    world.alone, world.silent = True, "unit-two-db-1"
+    run = carry_through(world, RUNBOOK, tmp_path)
+    assert run.figures["repositories"].keys() == {"one"}
+    assert run.figures["fingerprint"]["scheme"] == "barrier"
+    assert "two: no backup there: its database does not archive, as it does not answer: container" in str(run.reasons)
+
+
 def test_one_store_down_goes_on_degraded_and_the_next_run_makes_it_whole(tmp_path: Path) -> None:
     """The other site's repository gets its backup; then the one that was down gets a full."""
     world = World()
@@ -75,13 +86,40 @@ def test_a_full_disk_is_refused_before_anything(tmp_path: Path) -> None:
     assert not world.done
 
 
-def test_a_store_without_room_gets_no_backup_and_the_other_does(tmp_path: Path) -> None:
-    """Both disks are nearly full here: with the second site's store the company's own, only the first is asked."""
-    world = World(replace(SETTINGS, sites=(SETTINGS.sites[0], replace(SETTINGS.sites[1], s3_endpoint="https://s3"))))
-    world.free["store"] = 5 << 20
+NEARLY_FULL = {"available": 3 * GIB}
+FULL = {"available": GIB, "state": ["exists", "full", "up"]}
+SHORT = {"available": 5 * GIB, "disk_free": 5 << 20}
+TAKEN = {"disk_free": 5 << 20, "not_taken": 0}  # the file has all of its bytes: no disk is asked for more
+
+
+@pytest.mark.parametrize(
+    ("room", "said"),
+    [
+        (NEARLY_FULL, "nearly full: 17408 MiB of 20480 MiB used; from 19456 MiB on whoever writes waits"),
+        (FULL, "full: 19456 MiB of 20480 MiB used, and whoever writes waits"),
+        (SHORT, "short of room: 5 MiB left on its disk, less than the 1024 MiB of separuh:backup.free_bytes"),
+    ],
+)
+def test_a_store_without_room_gets_no_backup_and_the_other_does(
+    tmp_path: Path, room: dict[str, Any], said: str
+) -> None:
+    """Nor does it keep what is past its retention, as long as it lets anything be removed: nothing else makes room."""
+    world = World()
+    world.rooms["one"] |= room
     run = carry_through(world, RUNBOOK, tmp_path)
     assert run.figures["repositories"].keys() == {"two"}
-    assert run.reasons[0].startswith("one: no backup there: unit-one-store-1: 5 MiB free")
+    assert run.reasons[0].startswith(f"one: no backup there: unit-one-store-1 is {said}")
+    expired = [line for line in world.done if line.endswith("--repo=1 --log-level-stderr=warn expire")]
+    assert bool(expired) == (room is not FULL)
+
+
+def test_a_store_whose_file_has_all_its_bytes_needs_no_disk(tmp_path: Path) -> None:
+    """And a company's own is not asked."""
+    world = World(replace(SETTINGS, sites=(SETTINGS.sites[0], replace(SETTINGS.sites[1], s3_endpoint="https://s3"))))
+    world.rooms["one"] |= TAKEN
+    del world.rooms["two"]
+    run = carry_through(world, RUNBOOK, tmp_path)
+    assert run.figures["repositories"].keys() == {"one", "two"}
 
 
 def test_a_store_that_refuses_gets_no_backup_and_the_other_does(tmp_path: Path) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.secrets import Secrets
+from runbooks import backup
 from runbooks.backup import RUNBOOK as BACKUP
 from runbooks.core.errors import NotReady, Undone
 from runbooks.core.evidence import CHECKS, Evidence
-from runbooks.parts import drill_evidence, evidence_files, source
-from runbooks.restore_drill import RUNBOOK
+from runbooks.core.run import Run, Runbook, Step
+from runbooks.parts import evidence_files, kept_evidence, source, standstill, throwaway
+from runbooks.restore_drill import RUNBOOK, STEPS
 from tests.runbooks import fake_copy
-from tests.runbooks.fake import World
+from tests.runbooks.fake import FakeStore, World
 from tests.runbooks.fake_copy import SAID
 from tests.runbooks.test_every_runbook import carry_through, world_of
 
@@ -50,7 +53,7 @@ def test_a_copy_that_is_equal_is_proved(tmp_path: Path) -> None:
     assert evidence.rto.met
     assert evidence.rpo.seconds == 2.5
     for store in world.stores.values():
-        held = store.s3.list_objects_v2(Bucket=store.bucket, Prefix=drill_evidence.PREFIX)["Contents"]
+        held = store.s3.list_objects_v2(Bucket=store.bucket, Prefix=kept_evidence.PREFIX)["Contents"]
         assert {Path(each["Key"]).suffix for each in held} == {".json", ".html", ".sig", ".pub"}
         for each in held:
             assert store.s3.head_object(Bucket=store.bucket, Key=each["Key"])["ObjectLockMode"] == "COMPLIANCE"
@@ -102,6 +105,53 @@ def test_a_backup_that_cannot_be_restored_leaves_evidence_too(tmp_path: Path) ->
     assert evidence.rpo.seconds is None
 
 
+def test_a_store_that_dies_half_way_leaves_the_evidence_to_the_other(tmp_path: Path) -> None:
+    """The restore from it fails, and that is what the evidence tells, locked where it can be."""
+    world = world_of(RUNBOOK, tmp_path)
+    world.fails = "restore"
+    with pytest.raises(Undone, match=f"{REFUSED}(.|\n)*./inv status"):
+        carry_through(world, dying("two"), tmp_path)
+    assert outcomes(signed(tmp_path))["target"] == "failed"
+    assert not world.drills
+    kept = {name: "Contents" in found(store) for name, store in world.stores.items()}
+    assert kept == {"one": True, "two": False}
+
+
+def test_the_other_store_that_dies_does_not_make_the_backup_a_bad_one(tmp_path: Path) -> None:
+    """What is not known of it is said, and the run is degraded."""
+    run = carry_through(world_of(RUNBOOK, tmp_path), dying("one"), tmp_path)
+    assert signed(tmp_path).proved
+    assert [reason.split(": ")[1] for reason in run.reasons] == [
+        "whether the drill wrote there was not seen",
+        "no evidence there",
+    ]
+
+
+def test_without_any_store_there_is_no_evidence_and_no_copy(tmp_path: Path) -> None:
+    """There is no fingerprint to be read either: nothing is claimed."""
+    world = world_of(RUNBOOK, tmp_path)
+    with pytest.raises(Undone, match=r"in neither bucket any more, or its store does not answer"):
+        carry_through(world, dying("one", "two"), tmp_path)
+    assert not world.drills
+
+
+def dying(*names: str) -> Runbook:
+    """Return the drill with stores that die before it restores."""
+
+    def die(run: Run) -> None:
+        world: Any = run.estate
+        for name in names:
+            world.stores[name].answers = False
+
+    place = next(number for number, step in enumerate(STEPS) if step.do is throwaway.restore)
+    return replace(RUNBOOK, steps=(*STEPS[:place], Step("Die", die), *STEPS[place:]))
+
+
+def found(store: FakeStore) -> Any:
+    """Return what the store has of evidence."""
+    return store.s3.list_objects_v2(Bucket=store.bucket, Prefix=kept_evidence.PREFIX)
+
+
 def test_a_backup_without_a_fingerprint_is_refused(tmp_path: Path) -> None:
     """There is nothing that a copy could be compared with; nothing is changed."""
     world = world_of(RUNBOOK, tmp_path)
@@ -110,6 +160,16 @@ def test_a_backup_without_a_fingerprint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotReady, match="backup 20260102-000000F has no fingerprint"):
         carry_through(world, RUNBOOK, tmp_path)
     assert not world.done
+
+
+def test_the_refusal_names_the_newest_that_can_be_drilled(tmp_path: Path) -> None:
+    """After a backup without a fingerprint, the one before it; with the command."""
+    world = world_of(RUNBOOK, tmp_path)
+    without = tuple(each for each in backup.STEPS if each is not backup.FINGERPRINT)
+    carry_through(world, replace(BACKUP, steps=without), tmp_path)
+    named = "newest there that has one is 20260102-000000F: ./inv restore-drill --from two --backup 20260102-000000F"
+    with pytest.raises(NotReady, match=f"backup 20260104-000000F has no fingerprint.*{named}"):
+        carry_through(world, RUNBOOK, tmp_path)
 
 
 def test_a_full_disk_is_refused(tmp_path: Path) -> None:
@@ -141,5 +201,38 @@ def test_replay_that_goes_on_leaves_no_fingerprint_and_a_degraded_backup(
     monkeypatch.setattr(fake_copy, "HELD", fake_copy.HELD.replace(",t,", ",f,"))
     run = carry_through(world, BACKUP, tmp_path)
     assert run.reasons[0].startswith("Take the fingerprint of the point behind it: unit-two-db-1: replay went on")
+    store = world.stores["one"]
+    assert "Contents" not in store.s3.list_objects_v2(Bucket=store.bucket, Prefix=source.PREFIX)
+
+
+def of_the_first(world: World) -> source.Source:
+    """Return the fingerprint of the only backup in the first site's bucket."""
+    estate: Any = world
+    found = source.fetch(estate, world.settings.sites[0], "20260101-000000F")
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("words", ["", "pg_stat_wal_receiver"])
+def test_without_a_standby_the_leader_is_held(words: str, tmp_path: Path, sealed_for: Secrets) -> None:
+    """Also where Patroni still names one that streams no more; the point says how it was found."""
+    world = World()
+    world.alone = not words
+    world.answers = {words: [("f",)]} if words else {}
+    run = carry_through(world, BACKUP, tmp_path)
+    assert run.figures["fingerprint"]["scheme"] == "barrier"
+    assert run.figures["fingerprint"]["held_seconds"] == 0.0123
+    assert of_the_first(world).point.scheme == "barrier"
+    assert world.undone == ["unit-one-db-1 /tmp/held-r1"] * 2
+
+
+def test_a_leader_that_cannot_be_held_leaves_no_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its writers were let go each time; the backup stands, degraded, and says who kept the locks."""
+    monkeypatch.setitem(SAID, "python3", '{"refused": "a timeout", "oldest": "process 7 of report"}')
+    monkeypatch.setattr(standstill, "SETTLING", 0.0)
+    world = World()
+    world.alone = True
+    run = carry_through(world, BACKUP, tmp_path)
+    assert "a timeout; the oldest writing transaction is process 7 of report" in run.reasons[-1]
     store = world.stores["one"]
     assert "Contents" not in store.s3.list_objects_v2(Bucket=store.bucket, Prefix=source.PREFIX)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infra import embedded, pulumi_engine
+from infra import embedded, pins, pulumi_engine
 from infra.choice import EMBEDDED, PULUMI, Choice
 from infra.embedded_objects import Refused
 from infra.pulumi_engine import PulumiFailed
@@ -92,8 +92,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(up, "prepare", lambda engines, root, say, only: prepared)
     monkeypatch.setattr(up, "foresee", lambda engines, root: prepared)
     monkeypatch.setattr(account, "ROOT", tmp_path)
+    monkeypatch.setattr(down, "ROOT", tmp_path)
     monkeypatch.setattr(up, "take_along", lambda settings, secrets: None)
-    monkeypatch.setattr(up, "_wait", made.act("wait"))
+    monkeypatch.setattr(up, "await_serving", made.act("wait"))
     monkeypatch.setattr(up, "settle", lambda settings, secrets, plan, console: made.act(f"settle {plan=}")())
     monkeypatch.setattr(up, "_embedded", made.act("embedded up"))
     monkeypatch.setattr(up, "_declared", lambda *_: [])
@@ -129,6 +130,17 @@ def test_up_and_down_leave_a_timed_record_each(world: World, tmp_path: Path) -> 
     ]
     assert (second.runbook, second.outcome) == ("down", "done")
     assert [step.title for step in second.steps] == ["Remove containers and networks"]
+
+
+@pytest.mark.parametrize(("volumes", "kept"), [(False, True), (True, False)])
+def test_pins_go_with_the_data_of_the_members_they_are_of(
+    world: World, tmp_path: Path, volumes: bool, kept: bool
+) -> None:
+    pinned = pins.pins_file(world.settings, tmp_path)
+    pinned.parent.mkdir(parents=True)
+    pinned.write_text("lab-jkt-db-1: separuh-database:1")
+    taken_down(volumes, confirm="lab")
+    assert pinned.exists() is kept
 
 
 def test_an_up_that_fails_in_the_middle_is_recorded_as_failed(world: World, tmp_path: Path) -> None:

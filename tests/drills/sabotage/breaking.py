@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from infra.settings import Site
 from runbooks.adapters import pgbackrest, postgres, restored
 from runbooks.core.command import Command
+from runbooks.core.host import Estate
 from runbooks.core.run import Act, Run
 from runbooks.parts import throwaway
 from runbooks.parts.repositories import archived
+from runbooks.parts.versions import history
 from tests.drills.stack import Stack
 
 REPOSITORY = "pgbackrest/"
+A_PAGE = 1000  # objects that a store lists, or deletes, at once
 INFORMATION = ("archive/{}/archive.info", "backup/{}/backup.info")  # each with a copy beside it
 
 
@@ -101,14 +105,27 @@ def gone(content: bytes) -> None:
     """Return what leaves nothing of it."""
 
 
+def everything_deleted(run: Run) -> None:
+    """Let everything in the bucket be deleted, by the key with which backups are put there."""
+    delete_everything(run.estate, throwaway.origin(run))
+
+
+def delete_everything(estate: Estate, site: Site) -> None:
+    """Delete every object of `site`'s bucket: a marker comes over each, and over the lock of each."""
+    client, bucket = estate.store(site).client, estate.settings.bucket(site)
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        _delete(client, bucket, [{"Key": each["Key"]} for each in page["Contents"]])
+
+
 @contextmanager
 def put_back(stack: Stack, site: Site) -> Iterator[None]:
     """Put back afterwards which backups there are, and as they were: old versions are locked, so they are there."""
     client, bucket = stack.estate.store(site).client, stack.estate.settings.bucket(site)
-    before = _newest(client, bucket)
+    began, before = datetime.now(UTC), _newest(client, bucket)
     try:
         yield
     finally:
+        _uncover(stack, site, began)
         now = _newest(client, bucket)
         for key in now.keys() - before.keys():
             if key.startswith(f"{REPOSITORY}backup/"):
@@ -117,6 +134,19 @@ def put_back(stack: Stack, site: Site) -> Iterator[None]:
             if now.get(key) != version:
                 content = client.get_object(Bucket=bucket, Key=key, VersionId=version)["Body"].read()
                 client.put_object(Bucket=bucket, Key=key, Body=content)
+
+
+def _uncover(stack: Stack, site: Site, since: datetime) -> None:
+    """Remove the markers that were laid since then: no lock is on them."""
+    client, bucket = stack.estate.store(site).client, stack.estate.settings.bucket(site)
+    laid = [each for each in history(stack.estate, site, "") if each.deleted and each.at >= since]
+    for n in range(0, len(laid), A_PAGE):
+        _delete(client, bucket, [{"Key": each.key, "VersionId": each.version} for each in laid[n : n + A_PAGE]])
+
+
+def _delete(client: Any, bucket: str, objects: list[dict[str, str]]) -> None:
+    failed = client.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True}).get("Errors")
+    assert not failed, failed[:3]
 
 
 def _newest(client: Any, bucket: str) -> Mapping[str, str]:

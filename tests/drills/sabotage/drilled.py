@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from infra.settings import ROOT
+from infra.settings import ROOT, Site
 from runbooks.adapters import s3
 from runbooks.core.evidence import Evidence
-from runbooks.parts import drill_evidence, evidence_files
+from runbooks.parts import evidence_files, kept_evidence
 from tests.drills.containers import KINDS, identities, labelled
 from tests.drills.stack import Stack
 
@@ -17,11 +18,11 @@ def file_of(stack: Stack, run: str) -> Path:
     return ROOT / ".separuh" / stack.name / "evidence" / run / f"{run}.json"
 
 
-def evidence_of(stack: Stack, run: str) -> Evidence:
-    """Return the evidence of a run, whose signature must hold; each store has the same file under lock."""
+def evidence_of(stack: Stack, run: str, sites: Sequence[Site] = ()) -> Evidence:
+    """Return the evidence of a run, whose signature must hold; each store of `sites`, else both, has it under lock."""
     file = file_of(stack, run)
-    for site in stack.estate.settings.sites:
-        key = f"{drill_evidence.PREFIX}{run}/{run}.json"
+    for site in sites or stack.estate.settings.sites:
+        key = f"{kept_evidence.PREFIX}{run}/{run}.json"
         bucket, store = stack.estate.settings.bucket(site), stack.estate.store(site)
         assert store.ask(s3.get(bucket, key)) == file.read_bytes()
         assert store.ask(s3.head(bucket, key)).mode == s3.COMPLIANCE
@@ -40,5 +41,6 @@ def members(stack: Stack) -> dict[str, tuple[str, str]]:
 
 
 def remains(stack: Stack) -> list[str]:
-    """Return the containers, networks and volumes that a drill has left."""
-    return [name for kind in KINDS for name in labelled(kind, stack.name) if "-drill-" in name]
+    """Return the containers, networks and volumes that a drill has left, and evidence that was never finished."""
+    left = [name for kind in KINDS for name in labelled(kind, stack.name) if "-drill-" in name]
+    return left + [str(draft) for draft in (ROOT / ".separuh" / stack.name / "evidence").glob(".*")]

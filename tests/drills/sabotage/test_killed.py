@@ -32,12 +32,15 @@ def test_a_killed_runner_leaves_nothing(stack: Stack, good: Good, step: int, sha
     assert runner.poll() is None
     kill(runner)
     stack.end_lease()
-    said = stack.inv("restore-drill", "--resume", within=300)
-    assert "finishing it" in said
-    record = stack.last_record()
-    assert record["outcome"] == "done", said
-    evidence = evidence_of(stack, record["id"])
-    assert evidence.proved, outcomes(evidence)
+    if stack.dead_run() is None:
+        assert (step, share) == (1, 0.0), "only a run that has made nothing yet may be forgotten"
+    else:
+        said = stack.inv("restore-drill", "--resume", within=300)
+        assert "finishing it" in said
+        record = stack.last_record()
+        assert record["outcome"] == "done", said
+        evidence = evidence_of(stack, record["id"])
+        assert evidence.proved, outcomes(evidence)
     assert remains(stack) == []
     assert stack.dead_run() is None
     assert members(stack) == before

@@ -6,6 +6,10 @@ import sys
 
 from credit_api import config
 
+# Seconds, longer than a gateway keeps a connection (60): were it closed here in the moment in which a request comes,
+# the gateway could not know whether that was carried out, and would leave its client without an answer.
+KEEP_ALIVE = 75
+
 
 def main(arguments: list[str]) -> int:
     """Run the service until SIGTERM, or the one-shot to its end; return the exit code (3: a foreign database)."""
@@ -36,7 +40,14 @@ def main(arguments: list[str]) -> int:
 
     # No limit on the graceful stop: each request in flight has its own deadline, and cancelling one would cancel its
     # commit. One process: a site has several of these containers.
-    uvicorn.run(create(given), host="0.0.0.0", port=given.port, access_log=False, log_level="warning")  # noqa: S104
+    uvicorn.run(
+        create(given),
+        host="0.0.0.0",  # noqa: S104
+        port=given.port,
+        timeout_keep_alive=KEEP_ALIVE,
+        access_log=False,
+        log_level="warning",
+    )
     return 0
 
 

@@ -52,12 +52,16 @@ DECLARE
 BEGIN
     INSERT INTO payment (key, loan_id, number, amount)
         VALUES (pay.key, pay.loan, pay.instalment, pay.amount)
-        ON CONFLICT ON CONSTRAINT payment_pkey DO NOTHING
+        -- Whichever of the two is met first: of two attempts with one key at the same moment, either may be.
+        ON CONFLICT DO NOTHING
         RETURNING * INTO paid;
     IF NOT FOUND THEN
         -- The key is known. FOR UPDATE writes, so this transaction too waits for the other site: a payment whose own
         -- wait was cut short is not confirmed before both sites have it.
-        SELECT * INTO STRICT paid FROM payment AS p WHERE p.key = pay.key FOR UPDATE;
+        SELECT * INTO paid FROM payment AS p WHERE p.key = pay.key FOR UPDATE;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION USING ERRCODE = 'unique_violation', MESSAGE = 'the instalment is paid under another key';
+        END IF;
         IF (paid.loan_id, paid.number, paid.amount) IS DISTINCT FROM (pay.loan, pay.instalment, pay.amount) THEN
             RAISE EXCEPTION USING ERRCODE = 'CR409', MESSAGE = 'the key paid something else';
         END IF;
