@@ -92,7 +92,7 @@ cursors = {database: opened(database) for database in asked["questions"]}
 try:
     said = hold(cursors)
 except psycopg2.Error as error:
-    late = any(cursor.connection.closed for cursor in cursors.values())
+    late = any(cursor.connection.closed for cursor in cursors.values()) or error.pgcode == "40P01"  # deadlock detected
     said = "not every table could be locked within %d ms" % asked["limit"] if late else str(error).splitlines()[0]
     for cursor in cursors.values():
         cursor.connection.close()
@@ -140,7 +140,7 @@ def _held(output: str) -> Held:
     if refused := said.get("refused"):
         oldest = said["oldest"]
         who = (
-            f"the oldest writing transaction is {oldest}" if oldest else "no session writes now; see pg_prepared_xacts"
+            f"the oldest writing transaction is {oldest}" if oldest else "no session writes any more; see pg_prepared_xacts"
         )
         raise NotVerified(f"{refused}; {who}")
     return Held(
