@@ -208,3 +208,17 @@ def test_down_keeps_volumes_unless_told(up: Up, tmp_path: Path, client: docker.D
     left = look(client, STACK).found
     assert (len(left["container"]), len(left["network"]), len(left["volume"])) == (0, 0, 1)
     assert len(up(replace(FEW, memory_mb=16))) == 4
+
+
+def test_a_network_made_a_second_time_by_the_last_request_of_a_killed_up_goes(
+    up: Up, tmp_path: Path, client: docker.DockerClient
+) -> None:
+    """It came after the new `up` had planned, so that the member's start is told of an ambiguous name."""
+    up()
+    client.containers.get(MEMBER).stop(timeout=0)
+    with Engines(settings(tmp_path, STACK)) as engines:
+        planned = _planned(engines, FEW)
+        client.api.create_network(f"{STACK}-jkt", labels=client.networks.get(f"{STACK}-jkt").attrs["Labels"])
+        apply(planned, engines, lambda *_: None)
+    assert len(client.networks.list(names=[f"{STACK}-jkt"])) == 1
+    assert up() == []
