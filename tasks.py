@@ -27,7 +27,11 @@ def call(verb: str, debug: bool, **options: Any) -> None:
     """Call the function that `verb` ("module" or "module.function") names in `runbooks`, and exit with its code."""
     outcome = importlib.import_module("runbooks.core.outcome")
     module, _, function = verb.partition(".")
-    outcome.end(lambda: getattr(importlib.import_module(f"runbooks.{module}"), function or module)(**options), debug)
+
+    def carry_out() -> Any:
+        return getattr(importlib.import_module(f"runbooks.{module}"), function or module)(**options)
+
+    outcome.end(carry_out, debug, options.get("stack", ""))
 
 
 @task(help=STACK | PLAN | YES | {"site": "bring up this site alone, when the other cannot be reached"})

@@ -20,6 +20,7 @@ from infra.settings import ROOT, Settings
 from runbooks.core.account import accounted
 from runbooks.core.consent import expect_name
 from runbooks.core.errors import Exit, Failed, NotReady
+from runbooks.core.hint import Screen
 from runbooks.core.hold import holding
 from runbooks.core.session import open_stack, settings_of
 
@@ -30,7 +31,7 @@ def down(stack: str, volumes: bool, confirm: str, plan: bool) -> Exit:
     NotReady unless `confirm` names what loses its data. DEGRADED where a place did not answer: its part still stands.
     """
     settings = settings_of(stack)
-    console = Console(highlight=False)
+    console = Screen(settings.stack, highlight=False)
     ensure(say)
     with Engines(settings) as engines:
         places = engines.answering(say)

@@ -16,6 +16,7 @@ from runbooks.adapters.patroni import Cluster
 from runbooks.adapters.pgbackrest import Inventory
 from runbooks.adapters.postgres import Archiver
 from runbooks.core.gather import Silence
+from runbooks.core.hint import whole
 from runbooks.core.lease import Holder
 from runbooks.parts.room import shortage
 
@@ -89,6 +90,7 @@ def judge(settings: Settings, answers: Answers, now: datetime | None = None) -> 
     holder = answers["lease", ""]
     if not isinstance(holder, Silence):
         health.lease_known, health.holder = True, holder
+    health.problems = [whole(problem, settings.stack) for problem in health.problems]
     return health
 
 

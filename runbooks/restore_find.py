@@ -16,6 +16,7 @@ from runbooks.adapters.postgres import position
 from runbooks.adapters.timelines import Timeline
 from runbooks.adapters.wal import Change, Commit
 from runbooks.core.errors import Exit, NotReady, SeparuhError
+from runbooks.core.hint import Screen
 from runbooks.core.host import Estate, Host
 from runbooks.core.leader import leader
 from runbooks.core.session import open_stack
@@ -49,7 +50,7 @@ def find(stack: str, around: str, minutes: float, table: str = "", origin: str =
     if as_json:
         print(json.dumps(_dump(site, newest, told), indent=2))
     else:
-        _show(Console(highlight=False), site, newest, told)
+        _show(Screen(settings.stack, highlight=False), site, newest, told)
     return Exit.DONE
 
 

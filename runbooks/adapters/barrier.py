@@ -139,9 +139,7 @@ def _held(output: str) -> Held:
     said = json.loads(output)
     if refused := said.get("refused"):
         oldest = said["oldest"]
-        who = (
-            f"the oldest writing transaction is {oldest}" if oldest else "no session writes any more; see pg_prepared_xacts"
-        )
+        who = f"the oldest writing transaction is {oldest}" if oldest else "none writes any more; see pg_prepared_xacts"
         raise NotVerified(f"{refused}; {who}")
     return Held(
         lsn=said["lsn"],

@@ -19,6 +19,7 @@ from infra.settings import Place, Settings, Site, container, engine
 from runbooks.core.command import Command, Query, T
 from runbooks.core.connection import Connection, Local
 from runbooks.core.errors import CommandFailed
+from runbooks.core.hint import Screen
 from runbooks.core.names import Names
 from runbooks.core.store import Store
 
@@ -87,7 +88,7 @@ class Members:
     def __init__(self, settings: Settings, plan_only: bool = False, console: Console | None = None) -> None:
         """`plan_only` makes every `do` a line on `console` and nothing else."""
         self.settings, self.plan_only = settings, plan_only
-        self.console = console or Console()
+        self.console = console or Screen(settings.stack)
         self._connections: dict[str, Connection] = {}
         self._lock = threading.Lock()
 

@@ -13,25 +13,28 @@ from rich.console import Console
 
 from infra.settings import SettingsError
 from runbooks.core.errors import Exit, SeparuhError
+from runbooks.core.hint import whole
 from runbooks.core.signals import Interrupted
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
-def end(verb: Callable[[], int | None], debug: bool) -> NoReturn:
+def end(verb: Callable[[], int | None], debug: bool, stack: str = "") -> NoReturn:
     """Call `verb` and end the process with its code. Errors are told in words; `debug` adds the traceback.
+
+    `stack`, where it was named, is put into the commands that an error tells to type.
 
     It ends at once: nobody waits for a thread that still waits for a silent place, nor 0.15 s for Python to tidy up.
     Whatever a verb must have finished, it has finished by itself.
     """
-    code = _code(verb, debug or bool(os.environ.get("SEPARUH_DEBUG")))
+    code = _code(verb, debug or bool(os.environ.get("SEPARUH_DEBUG")), stack)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):  # nobody reads any more
             stream.flush()
     os._exit(code)
 
 
-def _code(verb: Callable[[], int | None], debug: bool) -> int:
+def _code(verb: Callable[[], int | None], debug: bool, stack: str) -> int:
     errors = Console(stderr=True)
     try:
         return int(verb() or Exit.DONE)
@@ -45,7 +48,7 @@ def _code(verb: Callable[[], int | None], debug: bool) -> int:
         code, said = Exit.USAGE, _unexpected(error)
     if debug:
         errors.print_exception()
-    errors.print(said, markup=False, highlight=False, soft_wrap=True, style="red")
+    errors.print(whole(said, stack), markup=False, highlight=False, soft_wrap=True, style="red")
     return code
 
 

@@ -6,10 +6,9 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from infra.settings import ROOT, Place, Settings
 from runbooks.core.errors import Exit, NotReady
+from runbooks.core.hint import Screen
 from runbooks.core.hold import keepers
 from runbooks.core.host import Estate
 from runbooks.core.journal import Head
@@ -42,7 +41,7 @@ def carry_out(
     A dead run found on the way is finished first, or undone; `resume` does only that. `plan` changes nothing. `keeper`:
     the place whose etcd is asked for the lease before the others.
     """
-    console = Console()
+    console = Screen(settings.stack)
     console.print(f"stack {settings.stack}: {runbook.title}", markup=False, highlight=False)
     with interruptible(), Estate(settings, secrets, plan_only=plan, console=console) as estate:
         head = _new_head(runbook, arguments or {})

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 from infra.secrets import Secrets, open_secrets, secrets_file
 from infra.settings import ROOT, Settings, load
 from runbooks.core.errors import NotReady
+from runbooks.core.hint import usual_stack
 
 
 def settings_of(stack: str) -> Settings:
-    """Return the settings of `stack`, else of SEPARUH_STACK, else of `dev`; never of Pulumi's selected stack."""
-    return load(stack or os.environ.get("SEPARUH_STACK") or "dev")
+    """Return the settings of `stack`, else of the usual one."""
+    return load(stack or usual_stack())
 
 
 def open_stack(stack: str) -> tuple[Settings, Secrets]:

@@ -15,6 +15,7 @@ from runbooks.adapters import pgbackrest, postgres
 from runbooks.adapters.pgbackrest import Audit, Backup
 from runbooks.core.errors import Exit, SeparuhError
 from runbooks.core.gather import Silence, gather
+from runbooks.core.hint import Screen
 from runbooks.core.host import Estate
 from runbooks.core.session import open_stack
 from runbooks.parts.repositories import inventory, segments, workplace
@@ -31,7 +32,7 @@ def list_backups(stack: str, as_json: bool = False) -> Exit:
         rows = [_row(site, backup) for site, backup in held]
         print(json.dumps({"stack": settings.stack, "backups": rows, "unreadable": faults}, indent=2))
     else:
-        _show(Console(), held, faults)
+        _show(Screen(settings.stack), held, faults)
     return Exit.DEGRADED if faults else Exit.DONE
 
 
@@ -41,7 +42,7 @@ def verify_backups(stack: str) -> Exit:
     DEGRADED, with each fault by name, where anything is wrong. pgBackRest's own check does not see a missing segment.
     """
     settings, secrets = open_stack(stack)
-    console, sound = Console(), True
+    console, sound = Screen(settings.stack), True
     with Estate(settings, secrets) as estate:
         found = gather({site: partial(audited, estate, site) for site in settings.sites}, LONGEST)
     for site, answer in found.items():

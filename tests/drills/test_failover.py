@@ -91,7 +91,8 @@ def test_what_is_whole_is_left_to_a_switchover(stack: Stack) -> None:
     settled(stack)
     there, here = standing_by(stack), writers(stack)[0].name
     confirmed = ("--confirm", stack.name)
-    assert "./inv switchover --to" in stack.inv("failover", "--to", there, *confirmed, code=Exit.NOT_READY)
+    said = stack.inv("failover", "--to", there, *confirmed, code=Exit.NOT_READY)
+    assert f"./inv switchover --stack {stack.name} --to" in said
     assert "leads already" in stack.inv("failover", "--to", here, *confirmed, code=Exit.NOT_READY)
     assert "./inv switchover" in stack.inv("failover", "--to", there, "--plan", code=Exit.NOT_READY)
 
@@ -116,7 +117,8 @@ def test_those_that_could_not_be_fenced_come_back_together_and_decide_nothing(
         assert record["outcome"] == "degraded"
         assert (record["figures"]["fenced"], record["figures"]["may_be_lost"]) == ([], False)
         assert len(record["figures"]["not_fenced"]) == len(stack.estate.settings.places)
-        assert f"./inv rejoin {writers_not(stack, left)}" in stack.inv("status", code=Exit.DEGRADED)
+        said = stack.inv("status", code=Exit.DEGRADED)
+        assert f"./inv rejoin --stack {stack.name} {writers_not(stack, left)}" in said
         docker("start", *of_the_lost(stack, left))
         never_leads(stack, left)
         probe.stop()

@@ -31,7 +31,7 @@ def test_a_store_that_is_nearly_full_is_left_out_and_named(stack: Stack) -> None
         until(lambda: f"- {name} is nearly full: " in status(stack), AGAIN, "status names it")
         said = stack.inv("backup", "--no-fingerprint", code=Exit.DEGRADED, within=AGAIN)
         assert f"{site.name}: no backup there: {name} is nearly full: " in said
-        assert "Enlarge it (store_bytes of its site in separuh:sites, then ./inv up)" in said
+        assert f"Enlarge it (store_bytes of its site in separuh:sites, then ./inv up --stack {stack.name})" in said
         went_to_the_other(stack, site)
         assert labels(stack, site) == before
     stack.inv("backup", "--no-fingerprint", within=AGAIN)

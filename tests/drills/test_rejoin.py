@@ -132,7 +132,7 @@ def test_places_that_a_new_quorum_left_behind_come_back_one_by_one(stack: Stack)
     until(lambda: len(quorum(stack, lost)) == len(stack.estate.settings.places), 60, "the old quorum stands")
     with paid_beside(stack, survivor):
         said = stack.inv("rejoin", lost, code=Exit.DEGRADED, within=WITHIN)
-        assert f"./inv rejoin {witness}" in said
+        assert f"./inv rejoin --stack {stack.name} {witness}" in said
         stack.inv("rejoin", witness, within=WITHIN)
     assert stack.last_record()["figures"]["voters"] == len(stack.estate.settings.places)
     assert quorum(stack, survivor) == quorum(stack, lost) == quorum(stack, witness)

@@ -94,8 +94,8 @@ def test_who_has_no_vote_is_told_and_what_gives_it_back() -> None:
     said = answers() | {("etcd", "two"): alone, ("etcd", "one"): given_up, ("etcd", "wit"): SILENT}
     told = [problem for problem in judge(SETTINGS, said, NOW).problems if "rejoin" in problem]
     assert told == [
-        "one: its etcd has no vote, and the one that has is alone: ./inv rejoin one",
-        "wit: its etcd has no vote, and the one that has is alone: ./inv rejoin wit",
+        "one: its etcd has no vote, and the one that has is alone: ./inv rejoin --stack unit one",
+        "wit: its etcd has no vote, and the one that has is alone: ./inv rejoin --stack unit wit",
     ]
 
 
@@ -103,7 +103,7 @@ def test_a_lost_quorum_says_how_it_is_got_back() -> None:
     """Of nobody's silence alone."""
     lonely = Endpoint(address="", has_leader=False, leads=False, term=2, database_bytes=1)
     said = answers() | {("etcd", "one"): SILENT, ("etcd", "two"): lonely, ("etcd", "wit"): SILENT}
-    assert any("./inv failover --to" in problem for problem in judge(SETTINGS, said, NOW).problems)
+    assert any("./inv failover --stack unit --to" in problem for problem in judge(SETTINGS, said, NOW).problems)
     said |= {("etcd", "two"): SILENT}
     assert not any("./inv failover" in problem for problem in judge(SETTINGS, said, NOW).problems)
 
@@ -219,7 +219,10 @@ def test_an_old_backup_and_a_stopped_member_are_named() -> None:
     name = container(SETTINGS, SETTINGS.sites[1], "api", 2)
     said["members", "two"] = {k: v for k, v in said["members", "two"].items() if k != name}
     health = judge(SETTINGS, said, NOW)
-    assert health.problems == [f"{name} does not run (not there)", "one: the last backup is 27 h old: ./inv backup"]
+    assert health.problems == [
+        f"{name} does not run (not there)",
+        "one: the last backup is 27 h old: ./inv backup --stack unit",
+    ]
 
 
 def test_a_question_that_never_ends_is_given_up() -> None:

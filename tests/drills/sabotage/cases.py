@@ -86,7 +86,7 @@ CASES: Mapping[str, Case] = {
         breaks=everything_deleted,
         before=IN_THE_REPOSITORY,
         caught_by="target",
-        says="./inv restore-drill --as-of ",
+        says=" --as-of ",
     ),
     "a missing segment": Case(
         breaks=segment_of_the_point(gone),

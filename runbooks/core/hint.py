@@ -1,0 +1,40 @@
+"""The commands that a message tells the operator to type, with the stack that they are about."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from rich.console import Console
+
+WITHOUT_STACK = ("check", "evidence.verify", "test")  # verbs that are about no stack
+_VERB = re.compile(r"\./inv ([a-z][a-z-]*+(?:\.[a-z]++)?+)(?!(?:(?!\./inv ).)*--stack)", re.DOTALL)
+
+
+def usual_stack() -> str:
+    """Return the stack that is meant where none is named: SEPARUH_STACK, else `dev`; never Pulumi's selected one."""
+    return os.environ.get("SEPARUH_STACK") or "dev"
+
+
+def whole(text: str, stack: str) -> str:
+    """Return `text` with `--stack` in each `./inv VERB` of it that names none, where another than `stack` is usual.
+
+    What is copied from a message at a bad moment must not act on another stack. An empty `stack` is the usual one.
+    """
+    if stack in ("", usual_stack()):
+        return text
+    return _VERB.sub(lambda found: found[0] if found[1] in WITHOUT_STACK else f"{found[0]} --stack {stack}", text)
+
+
+class Screen(Console):
+    """A console on which the commands of each line are whole."""
+
+    def __init__(self, stack: str, **options: Any) -> None:
+        """`options` are those of rich's Console."""
+        super().__init__(**options)
+        self._of = stack
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does."""
+        super().print(*(whole(each, self._of) if isinstance(each, str) else each for each in objects), **options)

@@ -1,0 +1,41 @@
+"""A command that a message tells to type acts on the stack that the message is about."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from runbooks.core.hint import WITHOUT_STACK, whole
+
+SAID = [
+    ("see ./inv status, then ./inv up", "see ./inv status --stack lab, then ./inv up --stack lab"),
+    ("./inv restore-drill --from two makes one.", "./inv restore-drill --stack lab --from two makes one."),
+    ("it is kept: ./inv restore.release RUN", "it is kept: ./inv restore.release --stack lab RUN"),
+    ("`./inv up` again", "`./inv up --stack lab` again"),
+    ("./inv runs.", "./inv runs --stack lab."),
+    ("./inv down --stack lab --volumes", "./inv down --stack lab --volumes"),
+    ("./inv up --site a --stack lab\n./inv pay", "./inv up --site a --stack lab\n./inv pay --stack lab"),
+    ("./inv evidence.verify FILE", "./inv evidence.verify FILE"),
+    ("nothing to type", "nothing to type"),
+]
+
+
+@pytest.mark.parametrize(("said", "told"), SAID)
+def test_each_command_names_the_stack(monkeypatch: pytest.MonkeyPatch, said: str, told: str) -> None:
+    monkeypatch.delenv("SEPARUH_STACK", raising=False)
+    assert whole(said, "lab") == told
+    assert whole(told, "lab") == told
+
+
+@pytest.mark.parametrize("named", ["", "usual"])
+def test_the_usual_stack_needs_no_name(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    monkeypatch.setenv("SEPARUH_STACK", "usual")
+    assert whole("see ./inv status", named) == "see ./inv status"
+    assert whole("see ./inv status", "dev") == "see ./inv status --stack dev"
+
+
+def test_every_other_verb_takes_a_stack() -> None:
+    verbs = importlib.import_module("tasks").ns
+    without = [name for name in verbs.task_names if "stack" not in {each.name for each in verbs[name].get_arguments()}]
+    assert sorted(without) == sorted(WITHOUT_STACK)
