@@ -10,7 +10,7 @@ MARK = "/spool/complete"  # for half a minute restore-wal finds nothing; nobody 
 _RELY = """
 mark=$1 newer=$2
 shift 2
-rm -f "$mark"
+rm -f "$mark" /spool/missed-*  # what was missed a moment ago is looked for again
 if restore-wal "$newer" /tmp/newer "$@"; then
   echo "$newer is in the archive: another leader has been on that timeline" >&2
   exit 1
