@@ -62,7 +62,7 @@ def main() -> None:
     for _ in range(asked.rounds):
         for each in held:
             each.figures.append(hold(asked.stack, each, asked.rate))
-    (ROOT / "docs" / "bench-failover.md").write_text(page(held, asked.rate))
+        (ROOT / "docs" / "bench-failover.md").write_text(page(held, asked.rate))
 
 
 def hold(stack: str, held: Held, rate: int) -> dict[str, Any]:

@@ -81,10 +81,10 @@ def main() -> None:
         for turn in range(asked.rounds):
             for each in taken if turn < asked.others else taken[:1]:
                 move(estate, ways, each, asked.rate)
+            (ROOT / "docs" / "bench-switchover.md").write_text(page(taken, asked.rate))
         ledger = Ledger(ROOT, settings.stack, [estate.store(site) for site in settings.sites])
         if taken[-1].moves:
             ledger.append(_by_hand(taken[-1], settings.stack, asked.rate))
-    (ROOT / "docs" / "bench-switchover.md").write_text(page(taken, asked.rate))
 
 
 def move(estate: Estate, ways: Ways, taken: Taken, rate: int) -> None:
