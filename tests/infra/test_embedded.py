@@ -13,8 +13,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from infra import base_image
-from infra.collect import collect
+from infra import base_image, embedded_change
+from infra.collect import Declared, collect
 from infra.embedded import ApplyFailed, apply, down
 from infra.embedded_objects import Refused
 from infra.embedded_plan import Plan, plan
@@ -211,14 +211,16 @@ def test_down_keeps_volumes_unless_told(up: Up, tmp_path: Path, client: docker.D
 
 
 def test_a_network_made_a_second_time_by_the_last_request_of_a_killed_up_goes(
-    up: Up, tmp_path: Path, client: docker.DockerClient
+    up: Up, client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It came after the new `up` had planned, so that the member's start is told of an ambiguous name."""
-    up()
-    client.containers.get(MEMBER).stop(timeout=0)
-    with Engines(settings(tmp_path, STACK)) as engines:
-        planned = _planned(engines, FEW)
-        client.api.create_network(f"{STACK}-jkt", labels=client.networks.get(f"{STACK}-jkt").attrs["Labels"])
-        apply(planned, engines, lambda *_: None)
+    """It came right before a new member's start, which is told of an ambiguous name."""
+    start = embedded_change._start
+
+    def started_late(name: str, one: Declared, at: docker.DockerClient) -> None:
+        at.api.create_network(f"{STACK}-jkt", labels=client.networks.get(f"{STACK}-jkt").attrs["Labels"])
+        start(name, one, at)
+
+    monkeypatch.setattr(embedded_change, "_start", started_late)
+    assert ("create", MEMBER) in up()
     assert len(client.networks.list(names=[f"{STACK}-jkt"])) == 1
     assert up() == []
