@@ -32,6 +32,7 @@ def both(stack: Stack) -> tuple[Host, Host]:
     return stack.estate.member(sites[0], "db"), stack.estate.member(sites[1], "db")
 
 
+@pytest.mark.full
 def test_without_a_standby_a_backup_is_proved_all_the_same(stack: Stack) -> None:
     """Customers pay all the while, and none of them fails: the leader is held for less than the limit."""
     settled(stack)

@@ -165,7 +165,7 @@ def dead_run(stack: Stack) -> str | None:
     return json.loads(head)["id"] if head else None
 
 
-@pytest.mark.parametrize("moment", mostly_full([BEFORE, *MIDDLES, *EDGES], *MIDDLES))
+@pytest.mark.parametrize("moment", mostly_full([BEFORE, *MIDDLES, *EDGES], MIDDLES[BACKING_UP - 1], MIDDLES[-1]))
 def test_a_killed_runner_is_finished_by_resume(stack: Stack, usual: dict[int, float], moment: Moment) -> None:
     die_at(stack, moment, usual, kill)
     dead = dead_run(stack)

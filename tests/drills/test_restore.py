@@ -140,6 +140,7 @@ def test_one_table_beside_the_running_one(stack: Stack, backed_up: None) -> None
     assert payer.audit(payer.acknowledged()).holds
 
 
+@pytest.mark.full
 def test_both_members_lose_their_data(stack: Stack, backed_up: None) -> None:
     """The newest point that is archived comes back, which here is all that was acknowledged."""
     assert "gains nothing" in stack.inv("restore", "--confirm", stack.name, code=Exit.NOT_READY)

@@ -124,6 +124,7 @@ def dead(stack: Stack, site: Site) -> Iterator[None]:
         settled(stack)
 
 
+@pytest.mark.full
 def test_a_store_that_dies_half_way(stack: Stack, good: Good) -> None:
     """Nothing is proved, and it says so: which check failed on what, and what to do; the evidence is in the other."""
     (other,) = [site for site in stack.estate.settings.sites if site != good.site]
@@ -174,6 +175,7 @@ def small_disk(run: Run) -> None:
     docker("volume", "create", *words, *(word for label in labels for word in ("--label", label)), name)
 
 
+@pytest.mark.full
 def test_a_disk_that_runs_full_half_way(stack: Stack, good: Good) -> None:
     """The copy goes, and with it the room it took; the evidence says what gave way."""
     before = members(stack)
