@@ -315,7 +315,9 @@ def load(stack: str, root: Path = ROOT) -> Settings:
     Raises SettingsError for an unknown stack, an unknown or wrong key, or places that cannot make a quorum.
     """
     path = root / f"Pulumi.{stack}.yaml"
-    if not re.fullmatch(r"[a-z][a-z0-9]{1,11}", stack) or not path.is_file():
+    if not re.fullmatch(r"[a-z][a-z0-9]{1,11}", stack):
+        raise SettingsError(f"no stack {stack!r}: a name has 2 to 12 of a-z and 0-9, a letter first")
+    if not path.is_file():
         known = sorted(p.name.split(".")[1] for p in root.glob("Pulumi.*.yaml"))
         raise SettingsError(f"no stack {stack!r}: there is no {path.name}; known stacks: {', '.join(known) or 'none'}")
     try:
