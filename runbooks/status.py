@@ -61,7 +61,7 @@ def status(stack: str, as_json: bool, watch: bool = False) -> Exit:
     if as_json:
         print(json.dumps({"health": health.word, **asdict(health)}, indent=2))
     elif not watch:
-        Console(highlight=False).print(_screen(health, _last_runs(settings.stack)))
+        Console(highlight=False).print(_screen(health, _last_runs(settings.stack)), soft_wrap=True)
     return EXITS[health.word]
 
 

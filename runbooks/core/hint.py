@@ -28,7 +28,7 @@ def whole(text: str, stack: str) -> str:
 
 
 class Screen(Console):
-    """A console on which the commands of each line are whole."""
+    """A console on which the commands of each line are whole: they name the stack, and no line is broken in them."""
 
     def __init__(self, stack: str, **options: Any) -> None:
         """`options` are those of rich's Console."""
@@ -37,4 +37,6 @@ class Screen(Console):
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print as rich does."""
-        super().print(*(whole(each, self._of) if isinstance(each, str) else each for each in objects), **options)
+        if all(isinstance(each, str) for each in objects):
+            objects, options = tuple(whole(each, self._of) for each in objects), {"soft_wrap": True} | options
+        super().print(*objects, **options)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import io
 
 import pytest
 
-from runbooks.core.hint import WITHOUT_STACK, whole
+from runbooks.core.hint import WITHOUT_STACK, Screen, whole
 
 SAID = [
     ("see ./inv status, then ./inv up", "see ./inv status --stack lab, then ./inv up --stack lab"),
@@ -33,6 +34,12 @@ def test_the_usual_stack_needs_no_name(monkeypatch: pytest.MonkeyPatch, named: s
     monkeypatch.setenv("SEPARUH_STACK", "usual")
     assert whole("see ./inv status", named) == "see ./inv status"
     assert whole("see ./inv status", "dev") == "see ./inv status --stack dev"
+
+
+def test_a_line_is_not_broken_in_a_command() -> None:
+    seen = io.StringIO()
+    Screen("lab", file=seen, width=40).print("what is to be done now is told by this: ./inv rejoin one")
+    assert seen.getvalue().endswith("./inv rejoin --stack lab one\n")
 
 
 def test_every_other_verb_takes_a_stack() -> None:
