@@ -16,7 +16,7 @@ from tests.drills.stack import Stack
 
 pytestmark = pytest.mark.drill
 
-WAY_BACK = re.compile(r"\./inv (restore-drill --as-of \S+ --from \S+)")
+WAY_BACK = re.compile(r"\./inv restore-drill --stack \S+ (--as-of \S+ --from \S+)")
 
 
 def test_a_repository_is_restored_as_it_was_before_all_was_deleted(stack: Stack, good: Good) -> None:
@@ -27,7 +27,7 @@ def test_a_repository_is_restored_as_it_was_before_all_was_deleted(stack: Stack,
         said = stack.inv("restore-drill", *at, code=3, within=60)
         named = WAY_BACK.search(said)
         assert named, said
-        stack.inv(*named[1].split(), *at, within=300)
+        stack.inv("restore-drill", *named[1].split(), *at, within=300)
         evidence = evidence_of(stack, stack.last_record()["id"])
         assert evidence.proved, outcomes(evidence)
         assert (evidence.backup.repository, evidence.backup.label) == (good.site.name, good.label)
