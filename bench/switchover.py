@@ -10,6 +10,7 @@ else should run on the machine. The stack needs unpaid instalments (`./inv seed 
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,7 +28,8 @@ from runbooks.core.session import open_stack
 from runbooks.pay import audited, customers
 
 AT_MOST = 120  # seconds of payments there must be instalments for
-BAR = 0.1  # seconds that one line of the distribution stands for
+BARS = (0.1, 0.2, 0.5, 1.0)  # seconds that one line of a distribution may stand for
+LINES = 20  # of these the least that need no more lines
 
 
 @dataclass(frozen=True)
@@ -164,11 +166,11 @@ def page(taken: list[Taken], rate: int) -> str:
 
 
 def plot(taken: Taken) -> list[str]:
-    """Return how the stalls are spread, a line for each tenth of a second."""
-    counts: dict[int, int] = {}
-    for each in taken.moves:
-        counts[int(each.stall / BAR)] = counts.get(int(each.stall / BAR), 0) + 1
-    bars = [f"{number * BAR:5.1f} s  {'#' * counts.get(number, 0)}" for number in range(min(counts), max(counts) + 1)]
+    """Return how the stalls are spread."""
+    stalls = [move.stall for move in taken.moves]
+    bar = next((bar for bar in BARS if (max(stalls) - min(stalls)) / bar < LINES), BARS[-1])
+    counts = Counter(int(stall / bar) for stall in stalls)
+    bars = (f"{number * bar:5.1f} s  {'#' * counts[number]}" for number in range(min(counts), max(counts) + 1))
     return ["```", *(bar.rstrip() for bar in bars), "```"]
 
 
