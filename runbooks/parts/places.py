@@ -66,7 +66,10 @@ def the_members_are_seen(run: Run) -> None:
         )
     for site in (site for site in run.settings.sites if site.name in silent):
         _not_leading(run, site, silent[site.name])
-        run.degraded(f"{site.name}: its database cannot be handled and keeps what it has: {silent[site.name]}")
+        run.degraded(
+            f"{site.name}: its database cannot be handled and keeps what it has: {silent[site.name]}\n"
+            f"it may not follow by itself when it answers again: ./inv rejoin {site.name}"
+        )
     run.remember("present", [site.name for site in there])
     run.remember("led", _leading(run, there))
 

@@ -141,7 +141,7 @@ def test_a_wrong_update_is_undone(staging: Rehearsal) -> None:
 
 
 def test_a_wrong_update_is_undone_while_the_other_host_is_cut_off(staging: Rehearsal) -> None:
-    """The leader's site alone, from its own store; the other is in sync again when the line is back."""
+    """The leader's site alone, from its own store; the other comes back by `rejoin` when the line is back."""
     stack = staging.stack
     here, there = leading_and_following(staging)
     payer, wrong = mistaken(stack, here.name)
@@ -152,6 +152,7 @@ def test_a_wrong_update_is_undone_while_the_other_host_is_cut_off(staging: Rehea
         assert damaged(stack) == 0
         assert payer.audit(payer.acknowledged()).holds
         until(lambda: pays(staging.settings, here.name), 60, f"payments at {here.name}")
+    stack.inv("rejoin", there.name, within=AGAIN)
     settled(staging)
     assert damaged(stack) == 0
 
