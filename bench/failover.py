@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from bench.spread import plot
 from infra.settings import ROOT
 from runbooks.core.errors import SeparuhError
 from runbooks.core.figures import quantile
@@ -39,10 +40,13 @@ class Held:
         """What it is called in the page."""
         return f"{self.kind}, {self.direction}" if self.direction else self.kind
 
+    def measured(self, figure: str) -> list[float]:
+        """Return the values of a figure that there are."""
+        return [each[figure] for each in self.figures if each.get(figure) is not None]
+
     def worst(self, figure: str, part: float) -> str:
         """Return the value of a figure that `part` of the game days did not exceed."""
-        values = sorted(each[figure] for each in self.figures if each.get(figure) is not None)
-        value = quantile(values, part)
+        value = quantile(sorted(self.measured(figure)), part)
         return "-" if value is None else f"{value:.1f}"
 
     def total(self, figure: str) -> int:
@@ -102,18 +106,9 @@ def page(held: Sequence[Held], rate: int) -> str:
             "",
             "New leader: from the fault to another that takes writes; in sync again: from its end. Both are medians.",
             "",
-            *(line for each in held for line in (f"## {each.name}", "", *plot(each), "")),
+            *(line for each in held for line in (f"## {each.name}", "", *plot(each.measured("rto_seconds")), "")),
         )
     )
-
-
-def plot(held: Held) -> list[str]:
-    """Return how the RTOs are spread, a line for each second."""
-    counts = Counter(int(each["rto_seconds"]) for each in held.figures if each.get("rto_seconds") is not None)
-    if not counts:
-        return ["None was measured."]
-    bars = (f"{number:4} s  {'#' * counts[number]}".rstrip() for number in range(min(counts), max(counts) + 1))
-    return ["```", *bars, "```"]
 
 
 def _directions(held: Held) -> str:

@@ -10,13 +10,13 @@ else should run on the machine. The stack needs unpaid instalments (`./inv seed 
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from statistics import median
 
 from bench.baseline import baseline
+from bench.spread import plot
 from bench.switchover_ways import Way, Ways
 from infra.settings import ROOT
 from runbooks.core.customers import Customers
@@ -28,8 +28,6 @@ from runbooks.core.session import open_stack
 from runbooks.pay import audited, customers
 
 AT_MOST = 120  # seconds of payments there must be instalments for
-BARS = (0.1, 0.2, 0.5, 1.0)  # seconds that one line of a distribution may stand for
-LINES = 20  # of these the least that need no more lines
 
 
 @dataclass(frozen=True)
@@ -159,19 +157,15 @@ def page(taken: list[Taken], rate: int) -> str:
             "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
             *rows,
             "",
-            *(line for each in taken if each.moves for line in (f"## {each.way.name}", "", *plot(each), "")),
+            *(
+                line
+                for each in taken
+                if each.moves
+                for line in (f"## {each.way.name}", "", *plot([move.stall for move in each.moves]), "")
+            ),
             *(line for each in taken if each.moves for line in commands(each)),
         )
     )
-
-
-def plot(taken: Taken) -> list[str]:
-    """Return how the stalls are spread."""
-    stalls = [move.stall for move in taken.moves]
-    bar = next((bar for bar in BARS if (max(stalls) - min(stalls)) / bar < LINES), BARS[-1])
-    counts = Counter(int(stall / bar) for stall in stalls)
-    bars = (f"{number * bar:5.1f} s  {'#' * counts[number]}" for number in range(min(counts), max(counts) + 1))
-    return ["```", *(bar.rstrip() for bar in bars), "```"]
 
 
 def commands(taken: Taken) -> list[str]:
