@@ -15,8 +15,8 @@ from rich.console import Console
 
 from infra.settings import Settings, Site, container, published
 from runbooks.core import clock
-from runbooks.core.cloud import send, shown
-from runbooks.core.command import Request, T
+from runbooks.core.cloud import Service, send
+from runbooks.core.command import Request
 from runbooks.core.errors import CommandFailed
 
 if TYPE_CHECKING:
@@ -62,14 +62,13 @@ class Keys(Protocol):
         """Return the key of `site`'s store."""
 
 
-class Store:
-    """The S3 store of `site`. An operation that fails raises CommandFailed whose code is the HTTP status."""
+class Store(Service):
+    """The S3 store of `site`."""
 
     def __init__(self, site: Site, settings: Settings, secrets: Keys, plan_only: bool, console: Console) -> None:
         """Begin to prepare a client; nothing is sent before the first request."""
-        self.site, self.name = site, f"{settings.stack}-{site.name}-store"
-        self.bucket = settings.bucket(site)
-        self._plan_only, self._console = plan_only, console
+        super().__init__(f"{settings.stack}-{site.name}-store", plan_only, console)
+        self.site, self.bucket = site, settings.bucket(site)
         self._authority = tempfile.NamedTemporaryFile(mode="w", suffix=".crt")  # noqa: SIM115 - closed by close()
         self._authority.write(secrets.ca)
         self._authority.flush()
@@ -101,17 +100,6 @@ class Store:
     def client(self) -> Any:
         """The client itself, once it is ready."""
         return self._opening.result()
-
-    def ask(self, request: Request[T]) -> T:
-        """Carry out an operation that only looks, and return what it parses to."""
-        return request.parse(self._send(request))
-
-    def do(self, request: Request[Any]) -> None:
-        """Carry out an operation that changes; while planning only show it."""
-        if self._plan_only:
-            self._console.print(f"      {self.name} $ {' '.join(shown(request))}", markup=False, highlight=False)
-            return
-        self._send(request)
 
     def _send(self, request: Request[Any]) -> Any:
         return send(lambda: self.client, request, self.name, refused=_refused, silent=_silent)
