@@ -12,7 +12,7 @@ from infra.settings import ROOT
 
 QUICK = "not drill and not pulumi and not full and not thorough"
 DEFAULT = "not full"
-WORKERS = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")  # what touches an engine stays in one process
+WORKERS = ("-n", "4", "--dist", "loadfile")  # more than two cores, as some wait; a file stays in one
 TELL = ("-rs", "--durations=20", "--durations-min=5")  # why a test was skipped, and where the minutes went
 CHECKS = (("ruff", "format", "--check", "."), ("ruff", "check", "."), ("mypy",))
 

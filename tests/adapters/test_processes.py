@@ -50,6 +50,7 @@ def test_a_run_that_backs_up_to_two_repositories_is_found_in_each() -> None:
         assert _says(processes.running(2, "t2"))
 
 
+@pytest.mark.thorough
 def test_an_expiry_is_waited_for_whoever_began_it_and_no_other_repository_s() -> None:
     with carrier("--repo=1", "expire") as one:
         subprocess.run(processes.await_expiry(2, 5).argv, check=True, timeout=5)

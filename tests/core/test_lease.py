@@ -32,6 +32,7 @@ def test_the_second_is_told_who_holds_it_since_when_why_and_what_to_do(tmp_path:
     assert refused.value.exit is Exit.LEASE_HELD
 
 
+@pytest.mark.thorough
 def test_it_is_kept_alive_far_beyond_its_ttl_while_the_run_lives(tmp_path: Path) -> None:
     first = Lease(FileQuorum(tmp_path / "q"), "unit", ttl=1)
     first.acquire(ANN)

@@ -149,6 +149,7 @@ Move = tuple[int, str, int, str | None, int]
 
 @settings(deadline=None, max_examples=300)
 @given(script=st.lists(moves, min_size=2, max_size=14), off=st.floats(-1e6, 1e6), two=st.booleans())
+@pytest.mark.thorough
 def test_never_do_both_hold_it(script: list[Move], off: float, two: bool) -> None:
     """`two`: each reaches both stores, else one of them reaches the first alone."""
     clock = Clock()

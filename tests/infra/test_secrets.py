@@ -193,6 +193,7 @@ def test_the_key_of_a_companys_own_store_comes_from_the_aws_credentials_file(
     assert ensure(settings, tmp_path, living=True) == made
 
 
+@pytest.mark.thorough
 def test_the_wrapped_identity_comes_back_with_its_passphrase_only(
     settings: Settings, tmp_path: Path, identity_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import boto3
@@ -262,6 +263,11 @@ class FakeMember:
             store.s3.put_object(Bucket=store.bucket, Key=key, Body=b"x")
 
 
+@cache  # a client takes as long to make as the rest of a world
+def _client() -> Any:
+    return boto3.client("s3", region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="s")  # noqa: S106 - moto takes any
+
+
 class FakeStore:
     """One site's store, kept by moto. Moto lets COMPLIANCE locks be shortened; `holds` refuses that, as Ceph does."""
 
@@ -270,7 +276,7 @@ class FakeStore:
         self.world, self.site = world, site
         self.holds, self.answers, self.refuses = True, True, False
         self.name, self.bucket = f"{world.settings.stack}-{site.name}-store", world.settings.bucket(site)
-        self.s3: Any = boto3.client("s3", region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="s")  # noqa: S106 - moto takes any
+        self.s3 = _client()
 
     def ask(self, request: Request[T]) -> T:
         """Return the answer."""

@@ -68,6 +68,7 @@ def test_what_differs_is_recorded_and_the_rest_is_still_looked_at(tmp_path: Path
     assert found == "roles mallory: only in the copy"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("check", "answers"),
     [
@@ -82,6 +83,7 @@ def test_a_check_that_fails_stops_no_other(check: str, answers: dict[str, Any], 
     assert outcomes(evidence) == {**dict.fromkeys(CHECKS, "passed"), check: "failed"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("stopped", "outcome"),
     [("0/2000028", "passed"), ("0/2000050", "passed"), ("0/2000058", "failed"), ("0/2000020", "failed")],

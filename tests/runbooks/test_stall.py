@@ -80,6 +80,7 @@ def test_a_store_that_takes_nothing_is_given_up_and_the_other_has_its_backup() -
     assert "./inv status shows the store" in reason
 
 
+@pytest.mark.thorough
 def test_what_has_given_up_and_waits_for_its_workers_is_not_waited_for() -> None:
     """pgBackRest has let its lock go: its own words are the reason."""
     world = Hanging("one", unlocked=True)
@@ -89,6 +90,7 @@ def test_what_has_given_up_and_waits_for_its_workers_is_not_waited_for() -> None
     assert run.reasons[0].startswith("one: no backup there: pgBackRest ended with [143]: terminated")
 
 
+@pytest.mark.thorough
 def test_where_the_store_is_full_that_is_what_is_said() -> None:
     world = Hanging("one")
     world.rooms["one"]["state"] = ["exists", "full", "up"]
@@ -97,6 +99,7 @@ def test_where_the_store_is_full_that_is_what_is_said() -> None:
     assert "unit-one-store-1 is full: " in run.reasons[0]
 
 
+@pytest.mark.thorough
 def test_both_stores_that_take_nothing_leave_no_backup() -> None:
     world = Hanging(*SITES)
     with pytest.raises(NotVerified, match=r"(?s)one: .* moved nothing for .*two: .* moved nothing for"):
@@ -104,6 +107,7 @@ def test_both_stores_that_take_nothing_leave_no_backup() -> None:
     assert all(ended.is_set() for ended in world.ended.values())
 
 
+@pytest.mark.thorough
 def test_a_store_that_is_slow_is_waited_for() -> None:
     """For longer than the limit, as long as anything moves."""
     world = Hanging("one", moves=True, seconds=2.5 * LIMIT)
