@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import socket
 import sys
 import time
 from types import ModuleType
@@ -19,6 +20,7 @@ class Stock:
 
     def _do_stop(self) -> None: ...
     def demote(self) -> None: ...
+    def set_socket_options(self, sock: Any, socket_options: Any) -> None: ...
     def is_failover_possible(self, *, cluster_lsn: int = 0) -> bool:
         return cluster_lsn == 0
 
@@ -26,11 +28,14 @@ class Stock:
 @pytest.fixture
 def brisk(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The wrapper, on a Patroni that it does not know."""
-    modules = {name: ModuleType(name) for name in ("patroni", "patroni.__main__", "patroni.ha", "patroni.postgresql")}
+    names = ("", ".__main__", ".api", ".dcs", ".dcs.etcd3", ".ha", ".postgresql")
+    modules = {f"patroni{name}": ModuleType(f"patroni{name}") for name in names}
     vars(modules["patroni.__main__"])["main"] = lambda: None
     vars(modules["patroni.ha"]).update(Ha=Stock, time=time)
     vars(modules["patroni.postgresql"]).update(Postgresql=Stock, STOP_POLLING_INTERVAL=1)
-    vars(modules["patroni"]).update(ha=modules["patroni.ha"], postgresql=modules["patroni.postgresql"])
+    vars(modules["patroni.api"])["RestApiHandler"] = type("RestApiHandler", (), {})
+    vars(modules["patroni.dcs.etcd3"])["Etcd3"] = Stock
+    vars(modules["patroni"]).update({name: modules[f"patroni.{name}"] for name in ("api", "ha", "postgresql")})
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     path = str(CONTEXT / "database" / "brisk")
@@ -44,11 +49,21 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_another_patroni_runs_as_it_is(brisk: Any) -> None:
-    stock = Stock.is_failover_possible
+    stock, options = Stock.is_failover_possible, Stock.set_socket_options
     assert not any(brisk.shorten().values())
     assert sys.modules["patroni.postgresql"].STOP_POLLING_INTERVAL == 1
     assert sys.modules["patroni.ha"].time is time
     assert Stock.is_failover_possible is stock
+    assert Stock.set_socket_options is options
+
+
+def test_what_is_sent_to_etcd_leaves_at_once(brisk: Any) -> None:
+    """Beside the options that Patroni gives it."""
+    given: list[Any] = []
+    with socket.socket() as connection:
+        brisk.undelayed(lambda *options: given.extend(options))("dcs", connection, None)
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert given == ["dcs", connection, None]
 
 
 def test_only_the_sleep_for_the_standby_is_left_out(brisk: Any, monkeypatch: pytest.MonkeyPatch) -> None:

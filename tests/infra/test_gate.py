@@ -122,6 +122,18 @@ def test_it_knows_another_leader_that_takes_writes(gate: Any, rows: list[Any], f
     assert gate.another_writes("10:00", 1) is found
 
 
+def test_a_route_that_still_leads_to_the_old_leader_now_and_then_is_waited_for(
+    gate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HAProxy takes turns: payments that went on now would meet it."""
+    answers = iter([False, True, False, True, True])
+    monkeypatch.setattr(gate, "another_writes", lambda *_: next(answers))
+    held = gate.Gate("r1", 9, 5)
+    held.began = time.monotonic()
+    held.meet_another("10:00")
+    assert next(answers, None) is None
+
+
 def test_a_server_that_takes_a_connection_and_never_answers_is_left(gate: Any) -> None:
     """One that is stopping does; libpq alone would wait for two seconds."""
     hung = Session()
