@@ -22,6 +22,8 @@ _WAYS = {
     r"running pg_rewind from": "rewind",
 }
 _WAL_GONE = r"requested WAL segment \S+ has already been removed"
+# It runs beside a leader of another history. Patroni compares the logs when a database starts, or another member leads.
+_PARTED = r"requested starting point \S+ on timeline \d+ is not in this server's history"
 _LOG = """
 since=$(docker container inspect --format '{{.State.StartedAt}}' "$1")
 docker logs --since "$since" "$1" 2>&1 | grep -aE "$2" | tail -n 50
@@ -41,12 +43,14 @@ class Told:
     """What a container's log tells since its last start.
 
     The `way` by which the member got its data, "" where it has its own; why it cannot follow, "" where nothing says so;
-    `lacks`, where the log that it needs was gone at the leader.
+    `lacks`, where the log that it needs was gone at the leader; `parted`, where the leader's log is another than its
+    own and nothing has been done about that.
     """
 
     way: str
     hopeless: str
     lacks: str
+    parted: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +64,10 @@ class Signs:
 def told(container: str) -> Command[Told]:
     """Ask an engine what a member's log tells."""
     words = (
-        "|".join((*_HOPELESS, *_WAYS, _WAL_GONE)).replace("(?:", "(").replace(r"\S+", "[^ ]+").replace(r"\d", "[0-9]")
+        "|".join((*_HOPELESS, *_WAYS, _WAL_GONE, _PARTED))
+        .replace("(?:", "(")
+        .replace(r"\S+", "[^ ]+")
+        .replace(r"\d", "[0-9]")
     )
     return Command(argv=("sh", "-c", _LOG, "sh", container, words), parse=_told, within=30)
 
@@ -83,15 +90,16 @@ def end_segment() -> Command[str]:
 
 
 def _told(output: str) -> Told:
-    way = hopeless = lacks = ""
+    way, hopeless, lacks, parted = "", "", "", False
     for line in output.splitlines():
         if begun := next((name for words, name in _WAYS.items() if re.search(words, line)), ""):
-            way, hopeless, lacks = begun, "", ""  # what was said before is not said of this way
+            way, hopeless, lacks, parted = begun, "", "", False  # what was said before is not said of this way
         hopeless = next(
             (f"{why}: {line.strip()}" for words, why in _HOPELESS.items() if re.search(words, line)), hopeless
         )
         lacks = line.strip() if re.search(_WAL_GONE, line) else lacks
-    return Told(way=way, hopeless=hopeless, lacks=lacks)
+        parted = parted or bool(re.search(_PARTED, line))
+    return Told(way=way, hopeless=hopeless, lacks=lacks, parted=parted)
 
 
 def _signs(output: str) -> Signs:

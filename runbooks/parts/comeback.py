@@ -31,6 +31,18 @@ def it_is_seen(run: Run) -> None:
     run.remember("was_well", _quietly_well(run))
 
 
+def start_anew(run: Run) -> None:
+    """Stop its database and start it: Patroni compares its log with the leader's at a start, and rewinds it."""
+    engine, name = run.estate.place(here(run)), container(run.settings, here(run), "db")
+    engine.do(docker.stop(name))
+    engine.do(docker.start(name))
+
+
+def is_not_parted(run: Run) -> bool:
+    """Say whether nothing is known of a log that is another than the leader's; a start begins without knowledge."""
+    return not _told(run).parted
+
+
 def see_it_come(run: Run) -> None:
     """Give Patroni time to rewind it, copy it, or let it catch up, for as long as anything moves; else note why not."""
     if run.planning:

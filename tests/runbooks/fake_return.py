@@ -11,6 +11,10 @@ from runbooks.adapters import recovery, returning, voters
 
 CLUSTER = 4660
 HOPELESS = "2026-01-01 00:00:00 ERROR: Failed to rewind from healthy primary: unit-one-db-1"
+PARTED = (
+    "2026-01-01 00:00:00.000 UTC [72] FATAL:  could not receive data from WAL stream: ERROR:  requested starting point "
+    "0/5000000 on timeline 3 is not in this server's history"
+)
 REWOUND = "2026-01-01 00:00:00 INFO: running pg_rewind from unit-one-db-1"
 REPOSITORY = "2026-01-01 00:00:00 INFO: replica has been created using repository"
 # How an undo is known, once something broke.
@@ -44,7 +48,7 @@ class Returning:
     @property
     def well(self) -> bool:
         """Whether the database streams."""
-        return f"{self.stack}-two-db-1" in self.running and self.log != HOPELESS
+        return f"{self.stack}-two-db-1" in self.running and self.log not in (HOPELESS, PARTED)
 
     def said(self, name: str, argv: Sequence[str]) -> str | None:
         """Return what a command says, None of one that is not about a return."""
@@ -97,6 +101,8 @@ class Returning:
         self.running.add(container)
         if "-etcd-" in container and self.emptied:
             self.voters[self.place].name = container
+        if "-db-" in container and self.log == PARTED:
+            self.log = REWOUND
         if "-db-" in container and self.kept:
             self.log = REPOSITORY
 

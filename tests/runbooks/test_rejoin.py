@@ -11,10 +11,11 @@ import pytest
 from runbooks import backup
 from runbooks.core.errors import NotReady, Undone
 from runbooks.core.run import Run
+from runbooks.health import members
 from runbooks.parts import comeback, known, returned, voter
 from runbooks.rejoin import RUNBOOK
 from tests.runbooks.fake import World
-from tests.runbooks.fake_return import REWOUND, Voter, lost
+from tests.runbooks.fake_return import PARTED, REWOUND, Voter, lost
 from tests.runbooks.test_every_runbook import carry_through, run_in
 
 
@@ -122,6 +123,22 @@ def test_a_site_that_was_only_stopped_is_started_and_no_more(tmp_path: Path) -> 
     assert (run.figures["voter"], run.figures["rejoined_by"]) == ("stays", "rewind")
     changed = [line for line in world.done[before:] if "psql" not in line and "archive_status" not in line]
     assert [line.split(" $ ")[1].split()[:2] for line in changed] == [["docker", "start"]]
+
+
+def test_a_database_that_runs_beside_a_leader_of_another_history_is_restarted(tmp_path: Path) -> None:
+    """It was cut off while that leader was restored: Patroni rewinds it, and only at a start."""
+    world = stopped(PARTED)
+    assert world.returning
+    world.returning.running = set(members(world.settings, world.settings.site("two")))
+    returning, world.returning = world.returning, None
+    carry_through(world, backup.RUNBOOK, tmp_path / "before")
+    world.returning, before = returning, len(world.done)
+    run = carry_through(world, RUNBOOK, tmp_path)
+    assert run.figures["rejoined_by"] == "rewind"
+    assert [line for line in world.done[before:] if "docker" in line] == [
+        "two $ docker stop --time 30 unit-two-db-1",
+        "two $ docker start unit-two-db-1",
+    ]
 
 
 def test_a_learner_that_does_not_start_is_taken_off_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
