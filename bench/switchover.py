@@ -81,7 +81,8 @@ def main() -> None:
         for turn in range(asked.rounds):
             for each in taken if turn < asked.others else taken[:1]:
                 move(estate, ways, each, asked.rate)
-            (ROOT / "docs" / "bench-switchover.md").write_text(page(taken, asked.rate))
+            kept = f"bench-switchover{'' if asked.stack == 'dev' else f'-{asked.stack}'}.md"
+            (ROOT / "docs" / kept).write_text(page(taken, asked.stack, asked.rate))
         ledger = Ledger(ROOT, settings.stack, [estate.store(site) for site in settings.sites])
         if taken[-1].moves:
             ledger.append(_by_hand(taken[-1], settings.stack, asked.rate))
@@ -132,7 +133,7 @@ def _by_hand(manual: Taken, stack: str, rate: int) -> Record:
     )
 
 
-def page(taken: list[Taken], rate: int) -> str:
+def page(taken: list[Taken], stack: str, rate: int) -> str:
     """Return the page: every way's stalls and failures, and the distribution of each."""
     rows = [
         f"| {each.way.name} | {len(each.moves)} | {each.worst(0.5):.2f} | {each.worst(0.9):.2f} | {each.worst(1):.2f} "
@@ -146,7 +147,7 @@ def page(taken: list[Taken], rate: int) -> str:
         (
             "# Switchover, beside other ways",
             "",
-            f"Moves in both directions at {rate} payments a second through both sites' gateways, written by "
+            f"Moves of `{stack}` in both directions at {rate} payments a second through both gateways, written by "
             f"`python -m bench.switchover` on {datetime.now(UTC):%Y-%m-%d}. A stall is the longest time without an "
             "acknowledged payment in a move, at the gateway where it was worst; failed are payments without an "
             "acknowledgement within 10 s and without a retry by the customer; retried those that credit-api repeated "
