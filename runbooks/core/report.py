@@ -10,6 +10,7 @@ from runbooks.core.ledger import Record, StepRecord
 
 TARGET = 0.5
 COUNTED = ("done", "degraded")
+HELD = "payments held"  # no step: for how long a move kept customers waiting, against a stall of the baseline
 PROVED = "backup and proof"  # no runbook: a backup together with the drill that proved it, as the manual way is one
 
 
@@ -51,6 +52,9 @@ def compare(records: Iterable[Record]) -> list[Comparison]:
         source = str(baseline.baseline.get("source", "")) if baseline and baseline.baseline else ""
         whole = [run.seconds for run in runs]
         lines.append(_line(runbook, "", whole, baseline.seconds if baseline else None, source))
+        if held := [max(run.figures["held_seconds"].values()) for run in runs if _was_held(run)]:
+            stall = baseline.figures.get("write_stall_seconds") if baseline else None
+            lines.append(_line(runbook, HELD, held, stall, source if stall else ""))
         for title, seconds in _by_step(runs).items():
             manual = _by_step([baseline]).get(title) if baseline else None
             lines.append(_line(runbook, title, seconds, manual[-1] if manual else None, source if manual else ""))
@@ -92,6 +96,12 @@ def _counted(records: Iterable[Record], runbook: str) -> list[Record]:
         and record.outcome in COUNTED
         and not record.figures.get("resumed")
     ]
+
+
+def _was_held(run: Record) -> bool:
+    """Say whether each gate of a move has told for how long it held payments."""
+    held = run.figures.get("held_seconds") or {}
+    return bool(held) and None not in held.values()
 
 
 def _by_step(runs: Sequence[Record]) -> dict[str, list[float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runbooks.core.ledger import StepRecord
-from runbooks.core.report import PROVED, compare, proved, usual_seconds
+from runbooks.core.report import HELD, PROVED, compare, proved, usual_seconds
 from tests.core.test_ledger import RECORD
 
 BASELINE = replace(
@@ -46,6 +46,16 @@ def test_the_median_is_compared_with_the_baseline() -> None:
 def test_a_ratio_above_the_target_is_said_plainly() -> None:
     whole, _ = compare([BASELINE, run(1, 51)])  # type: ignore[list-item]
     assert whole.verdict == "0.51 of the baseline, target missed: above 0.5"
+
+
+def test_what_customers_wait_for_in_a_move_is_a_line_of_its_own() -> None:
+    """At the site where it was longest; a gate that told nothing is no figure."""
+    manual = replace(BASELINE, figures={"write_stall_seconds": 6.0})
+    told = [{"one": 0.5, "two": 0.9}, {"one": 0.7, "two": 0.7}, {"one": 0.1, "two": None}, {}]
+    runs = [replace(RECORD, id=f"{n}", seconds=15.0, figures={"held_seconds": held}) for n, held in enumerate(told)]
+    held = next(line for line in compare([manual, *runs]) if line.step == HELD)
+    assert (held.runs, held.last, held.baseline) == (2, 0.7, 6.0)
+    assert held.verdict == "0.13 of the baseline, target met"
 
 
 def test_failed_and_resumed_runs_and_skipped_steps_do_not_count() -> None:
