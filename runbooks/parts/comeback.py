@@ -39,8 +39,8 @@ def start_anew(run: Run) -> None:
 
 
 def is_not_parted(run: Run) -> bool:
-    """Say whether nothing is known of a log that is another than the leader's; a start begins without knowledge."""
-    return not _told(run).parted
+    """Say whether it follows, or nothing is known of a log that is another than the leader's, as after each start."""
+    return not _told(run).parted or _quietly_well(run)
 
 
 def see_it_come(run: Run) -> None:
