@@ -50,7 +50,6 @@ VOTER = (
 )
 START = Step("Start what is stopped there", returned.start, returned.all_run, within=returned.LOADED)
 SITE = (
-    Step("Restart a database that has parted from the leader", comeback.start_anew, comeback.is_not_parted),
     Step("See its database come back by itself", comeback.see_it_come, comeback.it_came, stage="analyse"),
     Step("Make it anew, its data set aside", comeback.make_anew, comeback.is_made_anew, comeback.put_back),
     Step(

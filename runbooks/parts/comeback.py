@@ -31,20 +31,11 @@ def it_is_seen(run: Run) -> None:
     run.remember("was_well", _quietly_well(run))
 
 
-def start_anew(run: Run) -> None:
-    """Stop its database and start it: Patroni compares its log with the leader's at a start, and rewinds it."""
-    engine, name = run.estate.place(here(run)), container(run.settings, here(run), "db")
-    engine.do(docker.stop(name))
-    engine.do(docker.start(name))
-
-
-def is_not_parted(run: Run) -> bool:
-    """Say whether it follows, or nothing is known of a log that is another than the leader's, as after each start."""
-    return not _told(run).parted or _quietly_well(run)
-
-
 def see_it_come(run: Run) -> None:
-    """Give Patroni time to rewind it, copy it, or let it catch up, for as long as anything moves; else note why not."""
+    """Give Patroni time to rewind it, copy it, or let it catch up, for as long as anything moves; else note why not.
+
+    One that runs beside a leader of another history is restarted, once: Patroni compares the logs at a start.
+    """
     if run.planning:
         return
     places: set[str] = set()
@@ -52,6 +43,10 @@ def see_it_come(run: Run) -> None:
     while not _quietly_well(run):
         _leader_is_there(run)
         told, signs = _told(run), _signs(run)
+        if told.parted and not run.recall("restarted"):
+            _restart(run)
+            moved = time.monotonic()
+            continue
         if signs.copying or (signs.places - places and not told.hopeless):
             places |= signs.places
             moved = time.monotonic()
@@ -59,6 +54,13 @@ def see_it_come(run: Run) -> None:
             _anew(run, told.hopeless or told.lacks or f"nothing has moved for {STANDS_STILL:.0f} s")
             return
         time.sleep(LOOK)
+
+
+def _restart(run: Run) -> None:
+    engine, name = run.estate.place(here(run)), container(run.settings, here(run), "db")
+    engine.do(docker.stop(name))
+    engine.do(docker.start(name))
+    run.remember("restarted", True)
 
 
 def _leader_is_there(run: Run) -> None:

@@ -153,6 +153,7 @@ def test_a_wrong_update_is_undone_while_the_other_host_is_cut_off(staging: Rehea
         assert payer.audit(payer.acknowledged()).holds
         until(lambda: pays(staging.settings, here.name), 60, f"payments at {here.name}")
     stack.inv("rejoin", there.name, within=AGAIN)
+    assert stack.last_record()["figures"]["rejoined_by"] == "rewind"
     settled(staging)
     assert damaged(stack) == 0
 
