@@ -24,6 +24,8 @@ from tests.runbooks.fake import World
 from tests.runbooks.fake_fault import FakeCustomers
 from tests.runbooks.test_every_runbook import ARGUMENTS, carry_through, run_in
 
+pytestmark = pytest.mark.thorough
+
 KINDS = [{"kind": "process"}, {"kind": "leader"}, {"kind": "site"}, {"kind": "link", "direction": "out"}]
 
 
@@ -74,7 +76,6 @@ def test_each_kind_is_survived_and_proved(held: Any, world: World, arguments: di
     assert not world.falling.cut
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize(("kind", "rto"), [("process", 9.9), ("leader", 9.9), ("site", 1.5), ("link", 1.5)])
 def test_the_rto_is_of_the_gateways_that_can_serve(held: Any, kind: str, rto: float) -> None:
     """The gateway of a site that is gone serves nobody until it is back: customers are at the other's."""

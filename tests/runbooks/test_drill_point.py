@@ -17,6 +17,8 @@ from tests.runbooks.fake_copy import SAID, Row
 from tests.runbooks.test_every_runbook import carry_through, mark, world_of
 from tests.runbooks.test_restore_drill import outcomes, signed
 
+pytestmark = pytest.mark.thorough
+
 AT, LSN = "2026-01-01T12:00:00.000000+00:00", "0/2000028"
 STOPPED = "recovery stopping before commit of transaction 742, time {}+00\nredo done at 0/2000100 system usage\n"
 CHANGES = 14  # of a drill with a second copy, before it is compared with the first

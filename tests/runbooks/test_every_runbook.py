@@ -55,7 +55,7 @@ ARGUMENTS: dict[str, dict[str, str] | Callable[[World], dict[str, str]]] = {
 }
 ONCE = ("failover", "restore.release", "restore.table")  # a second run finds nothing to do, and refuses
 DEGRADED = ("failover",)  # on its best day: it serves, and at one site
-SAMPLED = 6  # every sixth change is broken by --quick, which has a minute; each by all other runs
+SAMPLED = 10  # every tenth change is broken by --quick, which has a minute; each by all other runs
 CHANGES = {
     "backup": 37,
     "bootstrap": 11,

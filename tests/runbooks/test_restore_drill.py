@@ -21,6 +21,8 @@ from tests.runbooks.fake import FakeStore, World
 from tests.runbooks.fake_copy import SAID
 from tests.runbooks.test_every_runbook import carry_through, world_of
 
+pytestmark = pytest.mark.thorough
+
 REFUSED = "backup 20260102-000000F of two is NOT proved"
 
 
@@ -68,7 +70,6 @@ def test_what_differs_is_recorded_and_the_rest_is_still_looked_at(tmp_path: Path
     assert found == "roles mallory: only in the copy"
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("check", "answers"),
     [
@@ -83,7 +84,6 @@ def test_a_check_that_fails_stops_no_other(check: str, answers: dict[str, Any], 
     assert outcomes(evidence) == {**dict.fromkeys(CHECKS, "passed"), check: "failed"}
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("stopped", "outcome"),
     [("0/2000028", "passed"), ("0/2000050", "passed"), ("0/2000058", "failed"), ("0/2000020", "failed")],

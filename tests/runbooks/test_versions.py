@@ -17,6 +17,8 @@ from tests.runbooks.fake import FakeStore
 from tests.runbooks.test_every_runbook import carry_through, world_of
 from tests.runbooks.test_restore_drill import signed
 
+pytestmark = pytest.mark.thorough
+
 LABEL = "20260102-000000F"
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 A_MINUTE = timedelta(minutes=1)
