@@ -74,11 +74,6 @@ TIMES = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+\+00:00")
 every = pytest.mark.parametrize("runbook", RUNBOOKS, ids=lambda runbook: str(runbook.name))
 
 
-def mark(broken: int) -> Any:
-    """Return the mark of the case in which this change breaks: --quick takes a sample."""
-    return pytest.mark.thorough if broken % SAMPLED else ()
-
-
 def world_of(runbook: Runbook, folder: Path, **given: Any) -> World:
     """Return a world in which all is there that `runbook` works on."""
     world = World()
@@ -151,7 +146,9 @@ def test_the_good_day(runbook: Runbook, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("runbook", "broken"),
     [
-        pytest.param(runbook, broken, id=f"{runbook.name}-{broken}", marks=mark(broken))
+        pytest.param(
+            runbook, broken, id=f"{runbook.name}-{broken}", marks=pytest.mark.thorough if broken % SAMPLED else ()
+        )
         for runbook in RUNBOOKS
         for broken in range(CHANGES[runbook.name])
     ],
