@@ -7,10 +7,9 @@ import re
 import subprocess
 from pathlib import Path
 
-import yaml
-
 from infra.secrets import Secrets, open_secrets
 from infra.settings import ROOT, Settings, load
+from tests.drills.clones import clone, values_of_test, write_values
 from tests.drills.stack import Stack
 
 NAME = "byhand"
@@ -24,20 +23,16 @@ class ByHand:
 
     def __init__(self, root: Path, cli: Path) -> None:
         """Clone into `root`, with `test`'s values under other ports. `cli` is the `pulumi` that is typed."""
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(root)], check=True)
-        (root / ".venv").symlink_to(ROOT / ".venv")
-        values = yaml.safe_load((root / "Pulumi.test.yaml").read_text())["config"]
-        for site in values["separuh:sites"]:
-            site["publish"].update(PORTS[site["name"]])
-        self._values, self._config = values, root / f"Pulumi.{NAME}.yaml"
-        self.set_engine("auto")
+        clone(root)
+        self._values = values_of_test(root, PORTS)
         self.root, self.stack = root, Stack(NAME, root)
+        self.set_engine("auto")
         self.path = f"{cli.parent}{os.pathsep}{os.environ['PATH']}"
         self.state = root / ".separuh" / "pulumi"
 
     def set_engine(self, name: str) -> None:
         """Say in the stack's values which engine is to be used."""
-        self._config.write_text(yaml.safe_dump({"config": {**self._values, "separuh:engine": name}}))
+        write_values(self.root, NAME, {**self._values, "separuh:engine": name})
 
     def shell(self, lines: str, within: float = AGAIN) -> str:
         """Type lines, in a shell that gives up at the first that fails."""

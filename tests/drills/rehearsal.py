@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from infra.secrets import Secrets, open_secrets
-from infra.settings import ROOT, Place, Settings, container, load
+from infra.settings import Place, Settings, container, load
+from tests.drills.clones import clone
 from tests.drills.stack import Stack, docker
 
 NAME = "rehearsal"
@@ -24,8 +24,7 @@ class Rehearsal:
 
     def __init__(self, root: Path) -> None:
         """Clone into `root`. The engine is the embedded one, so that every machine rehearses the same."""
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(root)], check=True)
-        (root / ".venv").symlink_to(ROOT / ".venv")
+        clone(root)
         values = (root / "Pulumi.staging.yaml").read_text()
         for committed, own in {
             "198.18.7.": "198.18.9.",

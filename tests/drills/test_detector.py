@@ -14,11 +14,16 @@ from runbooks.core.figures import Figures
 from runbooks.pay import audited, customers
 from tests.drills import ailing
 from tests.drills.ailing import cut_off, deaf, detector, frozen, killed, leading, of_site
+from tests.drills.clones import Values, stack_of_its_own
 from tests.drills.moves import settled, standing_by, writers
 from tests.drills.stack import Stack, docker, until
 
-pytestmark = pytest.mark.drill
+pytestmark = [
+    pytest.mark.drill,
+    pytest.mark.full,  # a second stack beside the drills' own, which has no detector
+]
 
+PORTS = {"jkt": {"gateway": 16080, "store": 16900}, "sby": {"gateway": 26080, "store": 26900}}
 RATE, AT_MOST = 40, 60  # payments a second, and seconds of them there must be instalments for
 ALARMS = 5
 
@@ -38,12 +43,19 @@ for _ in range(20):
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def loans(stack: Stack) -> None:
-    """Enough instalments for the payments of every drill here."""
-    if not stack.estate.settings.failover.detector:
-        pytest.skip(f"stack {stack.name} has no detector: its config says so, in separuh:failover")
-    stack.inv("seed", "--loans", "4000", within=300)
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack with a detector, in a clone of its own, with enough instalments for the payments of every drill here."""
+    root = tmp_path_factory.mktemp("watched") / "clone"
+    with stack_of_its_own("watched", root, PORTS, with_a_detector) as watched:
+        watched.inv("up", within=900)
+        watched.inv("seed", "--loans", "20000", within=300)
+        yield watched
+
+
+def with_a_detector(values: Values) -> None:
+    """Let the witness have one."""
+    values.setdefault("separuh:failover", {})["detector"] = True
 
 
 @pytest.fixture(autouse=True)
@@ -85,12 +97,12 @@ ALIVE = [
     pytest.param(ailing.slow_postgres, 3, id="PostgreSQL stopped for three seconds"),
     pytest.param(ailing.deaf_both, 9, id="heard by neither witness nor standby"),
     pytest.param(ailing.looked_away, 6, id="the detector frozen in the middle"),
-    pytest.param(ailing.busy_leader, 9, id="CPU hogged", marks=pytest.mark.full),
-    pytest.param(ailing.frozen_patroni, 9, id="Patroni frozen while PostgreSQL streams", marks=pytest.mark.full),
-    pytest.param(ailing.deaf_witness, 9, id="not reached by the witness", marks=pytest.mark.full),
-    pytest.param(ailing.mute_to_witness, 9, id="not heard by the witness", marks=pytest.mark.full),
-    pytest.param(ailing.deaf_standby, 9, id="not heard by the standby", marks=pytest.mark.full),
-    pytest.param(ailing.frozen_witness, 9, id="the witness frozen", marks=pytest.mark.full),
+    pytest.param(ailing.busy_leader, 9, id="CPU hogged"),
+    pytest.param(ailing.frozen_patroni, 9, id="Patroni frozen while PostgreSQL streams"),
+    pytest.param(ailing.deaf_witness, 9, id="not reached by the witness"),
+    pytest.param(ailing.mute_to_witness, 9, id="not heard by the witness"),
+    pytest.param(ailing.deaf_standby, 9, id="not heard by the standby"),
+    pytest.param(ailing.frozen_witness, 9, id="the witness frozen"),
 ]
 
 
@@ -138,8 +150,8 @@ def hangs(stack: Stack) -> Iterator[None]:
 DEAD = [
     pytest.param(container_killed, id="container killed"),
     pytest.param(hangs, id="hanging, and alive again when another leads"),
-    pytest.param(site_killed, id="site killed", marks=pytest.mark.full),
-    pytest.param(site_cut_off, id="site cut off, and back when another leads", marks=pytest.mark.full),
+    pytest.param(site_killed, id="site killed"),
+    pytest.param(site_cut_off, id="site cut off, and back when another leads"),
 ]
 
 
@@ -176,7 +188,7 @@ def well(stack: Stack) -> Iterator[None]:
     yield
 
 
-@pytest.mark.parametrize("how", [well, pytest.param(unheard, marks=pytest.mark.full)])
+@pytest.mark.parametrize("how", [well, unheard])
 def test_a_false_alarm_loses_nothing_and_makes_no_second_leader(
     stack: Stack, how: Callable[[Stack], AbstractContextManager[None]]
 ) -> None:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 
-from infra.settings import ROOT, MiB, Site
+from infra.settings import MiB, Site
 from runbooks.adapters import s3
 from runbooks.core.errors import CommandFailed, Exit
-from tests.drills.conftest import clear
+from tests.drills.clones import stack_of_its_own
 from tests.drills.filling import room
 from tests.drills.limited import filled, small_volume
+from tests.drills.moves import settled as movable
+from tests.drills.moves import writers
 from tests.drills.repositories import fill, labels, settled
 from tests.drills.stack import Stack, until
 
@@ -48,24 +48,32 @@ class Small:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
     """Bring it up in a clone of its own; nothing of it is left."""
     root = tmp_path_factory.mktemp("small") / "clone"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(root)], check=True)
-    (root / ".venv").symlink_to(ROOT / ".venv")
-    values = yaml.safe_load((root / "Pulumi.test.yaml").read_text())
-    for site in values["config"]["separuh:sites"]:
-        site["publish"].update(PORTS[site["name"]])
-    values["config"]["separuh:sites"][0]["store_bytes"] = STORE
-    (root / "Pulumi.small.yaml").write_text(yaml.safe_dump(values))
-    stack = Stack("small", root)
-    clear(stack)
-    with ExitStack() as ending:
-        ending.callback(clear, stack)
-        database = ending.enter_context(small_volume("small-jkt-db-1", "db", DISK))
-        store = ending.enter_context(small_volume("small-sby-store-1", "store", DISK))
+    with (
+        stack_of_its_own(
+            "small", root, PORTS, lambda values: values["separuh:sites"][0].update(store_bytes=STORE)
+        ) as stack,
+        ExitStack() as disks,
+    ):
+        database = disks.enter_context(small_volume("small-jkt-db-1", "db", DISK))
+        store = disks.enter_context(small_volume("small-sby-store-1", "store", DISK))
         stack.inv("up", within=900)
-        ending.callback(stack.close)
         fill(stack)
         settled(stack)
         yield Small(stack, database, store)
+
+
+def test_a_leader_is_not_moved_to_a_disk_that_is_full(small: Small) -> None:
+    """The standby's: it is named, and nothing was changed."""
+    stack = small.stack
+    if writers(stack)[0].name == "jkt":
+        stack.inv("switchover", "--to", "sby", "--yes", within=AGAIN)
+    movable(stack)
+    with filled(small.database, left=400 * MiB):
+        said = stack.inv("switchover", "--to", "jkt", "--yes", code=Exit.NOT_READY)
+    assert re.search(r"small-jkt-db-1: \d+ MiB free of \d+ in /data", said), said
+    assert "nothing was changed" in said
+    assert [site.name for site in writers(stack)] == ["sby"]
+    stack.inv("switchover", "--back", "--yes", within=AGAIN)
 
 
 def test_a_database_without_room_is_not_backed_up(small: Small) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.settings import ACROSS_PLACES, Site, published
+from infra.settings import ACROSS_PLACES, Place, Site, published
 from runbooks import hosts
 from runbooks.core.command import Query
 from runbooks.core.errors import CommandFailed, Exit, NotReady
@@ -128,6 +128,49 @@ def test_the_leader_moves_there_and_back_while_customers_pay(staging: Rehearsal)
     assert audit.holds
     assert figures.failed_requests == 0, figures.gateways
     settled(staging)
+
+
+def test_a_game_day_is_survived(staging: Rehearsal) -> None:
+    """The leader's site is killed on its own host; the other takes over, and it comes back, with nothing lost."""
+    _, there = leading_and_following(staging)
+    runner = staging.stack.begin("drill.failover", "--kind", "site", "--yes")
+    said, _ = runner.communicate(timeout=AGAIN)
+    assert runner.returncode in (Exit.DONE, Exit.DEGRADED), said  # degraded: a machine too busy for the target
+    figures = staging.stack.last_record()["figures"]
+    assert figures["acknowledged"] > 0
+    assert (figures["lost_payments"], figures["second_leader_writes"]) == (0, 0)
+    assert leading_and_following(staging)[0] == there
+    settled(staging)
+
+
+def test_the_site_that_is_left_leads_and_the_lost_hosts_rejoin(staging: Rehearsal) -> None:
+    """The leader's host and the witness's die; the operator decides; both are back as they were, with nothing lost."""
+    stack, witness = staging.stack, staging.settings.witness
+    lost, left = leading_and_following(staging)
+    with customers(stack.estate, RATE, AT_MOST) as probe:
+        time.sleep(2)  # of payments before
+        docker("kill", staging.host(lost), staging.host(witness))
+        options = ("--to", left.name, "--fenced", witness.name, "--confirm", NAME)
+        stack.inv("failover", *options, code=Exit.DEGRADED, within=AGAIN)
+        assert stack.last_record()["figures"]["may_be_lost"] is False
+        until(lambda: pays(staging.settings, left.name), 60, f"payments at {left.name}")
+        docker("start", staging.host(lost), staging.host(witness))
+        until(lambda: answers(staging, lost) and answers(staging, witness), 60, "both engines answer")
+        probe.stop()
+        assert audited(stack.estate, probe).holds
+    said = stack.inv("rejoin", lost.name, code=Exit.DEGRADED, within=AGAIN)
+    assert f"./inv rejoin --stack {NAME} {witness.name}" in said
+    stack.inv("rejoin", witness.name, within=AGAIN)
+    settled(staging)
+    assert leading_and_following(staging)[0] == left
+
+
+def answers(staging: Rehearsal, place: Place) -> bool:
+    """Say whether a host's engine answers."""
+    try:
+        return bool(staging.on(place, "docker", "ps", "--quiet"))
+    except subprocess.CalledProcessError:
+        return False
 
 
 def test_a_wrong_update_is_undone(staging: Rehearsal) -> None:
