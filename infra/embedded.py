@@ -21,6 +21,8 @@ from infra.settings import SettingsError
 
 AT_ONCE = 4
 NAMED = 3  # changes that a failure tells by name
+REMOVALS = ("remove", "discard")
+LEAKED = "active endpoints"
 
 Report = Callable[[Change, float], None]  # what was done, and the seconds it took
 
@@ -30,25 +32,37 @@ class ApplyFailed(SettingsError):
 
 
 def apply(planned: Plan, engines: Engines, report: Report) -> None:
-    """Carry out `planned`, each change after those it names, at most AT_ONCE at a time. ApplyFailed in the middle."""
+    """Carry out `planned`, each change after those it names, at most AT_ONCE at a time. ApplyFailed in the middle.
+
+    Nothing more is begun after a change that failed; but where an engine would not remove something, all that does not
+    wait for that is removed still.
+    """
     order = TopologicalSorter({change: change.after for change in planned.changes})
     order.prepare()
     done: list[Change] = []
     running: dict[Future[float], Change] = {}
+    failed: list[tuple[Change, Exception]] = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
         while order.is_active():
-            running |= {pool.submit(_timed, change, engines): change for change in order.get_ready()}
+            for change in order.get_ready():
+                if not failed or (change.verb in REMOVALS and _goes_on(failed)):
+                    running[pool.submit(_timed, change, engines)] = change
+            if not running:
+                break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 change = running.pop(future)
                 try:
                     seconds = future.result()
                 except (DockerException, requests.RequestException, OSError) as error:
-                    pool.shutdown(cancel_futures=True)  # waits for those under way
-                    done += [one for rest, one in running.items() if not rest.cancelled() and not rest.exception()]
-                    raise ApplyFailed(_failure(change, error, done, len(planned.changes))) from error
-                report(change, seconds)
-                done.append(change)
-                order.done(change)
+                    failed.append((change, error))
+                else:
+                    report(change, seconds)
+                    done.append(change)
+                    order.done(change)
+            if failed and not _goes_on(failed):
+                running = {future: change for future, change in running.items() if not future.cancel()}
+    if failed:
+        raise ApplyFailed(_failure(failed, done, len(planned.changes))) from failed[0][1]
 
 
 def down(engines: Engines, *, volumes: bool, report: Report, only: Collection[str] = (), role: str = "") -> None:
@@ -65,16 +79,26 @@ def _timed(change: Change, engines: Engines) -> float:
     return time.monotonic() - started
 
 
-def _failure(change: Change, error: Exception, done: Sequence[Change], of: int) -> str:
-    cause = (
-        f"the engine says: {error.explanation}"
-        if isinstance(error, APIError)
-        else f"the engine went away or did not answer ({type(error).__name__}: {error})"
+def _goes_on(failed: Sequence[tuple[Change, Exception]]) -> bool:
+    return all(change.verb in REMOVALS and isinstance(error, APIError) for change, error in failed)
+
+
+def _failure(failed: Sequence[tuple[Change, Exception]], done: Sequence[Change], of: int) -> str:
+    causes = (
+        f"{change.place or 'link'}: {change.verb} {change.kind} {change.name}: {_cause(error)}"
+        for change, error in failed
     )
     names = ", ".join(f"{one.verb} {one.name}" for one in done[:NAMED]) or "nothing"
     more = f" and {len(done) - NAMED} more" if len(done) > NAMED else ""
-    return (
-        f"{change.place or 'link'}: {change.verb} {change.kind} {change.name}: {cause}\n"
-        f"Done before: {names}{more}; {of - len(done)} of {of} changes are left. "
+    return "\n".join(causes) + (
+        f"\nDone before: {names}{more}; {of - len(done)} of {of} changes are left. "
         "See to that place, then run the same again: it goes on from here"
     )
+
+
+def _cause(error: Exception) -> str:
+    if not isinstance(error, APIError):
+        return f"the engine went away or did not answer ({type(error).__name__}: {error})"
+    # Seen of dockerd 20.10: an endpoint of a container that is no more, which nothing but its restart lets go.
+    leaked = ", and where no container is on it, restart the engine" if LEAKED in str(error.explanation) else ""
+    return f"the engine says: {error.explanation}{leaked}"

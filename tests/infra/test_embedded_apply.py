@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,49 @@ def test_the_cause_comes_first_and_a_few_names_are_enough(
         "Done before: create member-1, create member-2, create member-3 and 2 more; 4 of 9 changes are left. "
         "See to that place, then run the same again: it goes on from here",
     ]
+
+
+def test_what_an_engine_will_not_let_go_keeps_only_what_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network with a leaked endpoint: the volumes go all the same, and it is said what helps."""
+
+    def make(change: Change, client: Any) -> None:
+        if change.name == "lan":
+            raise APIError("403", explanation="network lan has active endpoints")
+
+    member = Change(verb="discard", kind="container", name="member", place="jkt")
+    rest = [
+        Change(verb="discard", kind=kind, name=name, place="jkt", after=(member,))
+        for kind, name in (("network", "lan"), ("network", "link"), ("volume", "data"))
+    ]
+    waits = Change(verb="create", kind="container", name="anew", place="jkt", after=tuple(rest))
+    monkeypatch.setattr(embedded, "make", make)
+    monkeypatch.setattr(Engines, "client", lambda *_: None)
+    done: list[str] = []
+    planned = Plan(changes=(member, *rest, waits))
+    with pytest.raises(ApplyFailed) as failed:
+        apply(planned, Engines(settings(tmp_path, "emb")), lambda change, _: done.append(change.name))
+    assert sorted(done) == ["data", "link", "member"]
+    first, second = str(failed.value).splitlines()
+    assert first == (
+        "jkt: discard network lan: the engine says: network lan has active endpoints, "
+        "and where no container is on it, restart the engine"
+    )
+    assert "2 of 5 changes are left" in second
+
+
+def test_an_engine_that_is_gone_is_asked_for_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def make(change: Change, client: Any) -> None:
+        asked.append(change.name)
+        time.sleep(0.01)
+        raise requests.ConnectionError("refused")
+
+    monkeypatch.setattr(embedded, "make", make)
+    monkeypatch.setattr(Engines, "client", lambda *_: None)
+    changes = tuple(Change(verb="remove", kind="container", name=f"member-{n}", place="jkt") for n in range(50))
+    with pytest.raises(ApplyFailed):
+        apply(Plan(changes=changes), Engines(settings(tmp_path, "emb")), lambda change, _: None)
+    assert len(asked) < len(changes), "what was under way ends, and that is all"
