@@ -19,6 +19,7 @@ from psycopg_pool import PoolTimeout
         (errors.QueryCanceled(), Fate.UNDONE),
         (errors.CannotConnectNow(), Fate.UNDONE),
         (PoolTimeout(), Fate.UNDONE),
+        (TimeoutError(), Fate.UNDONE),
         (errors.ProtocolViolation("server login has been failing, cached error: … (server_login_retry)"), Fate.UNDONE),
         (errors.ProtocolViolation("query_wait_timeout"), Fate.UNDONE),
         (errors.ProtocolViolation("server conn crashed?"), Fate.UNKNOWN),

@@ -18,6 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 from credit_api.config import Config
 from credit_api.refusals import BUSY, BY_SQLSTATE, UNKNOWN, Refused
 from credit_api.retry import Fate, fate
+from credit_api.vigil import Vigil
 
 Row = dict[str, Any]
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.4
@@ -71,7 +72,7 @@ class Database:
 
     def __init__(self, config: Config) -> None:
         """Prepare the pool without connecting; `open` starts it."""
-        self._deadline = config.deadline
+        self._deadline, self._vigil = config.deadline, Vigil()
         self._pool = AsyncConnectionPool(
             config.dsn,
             connection_class=Connection,
@@ -126,23 +127,26 @@ class Database:
             pause, retried = min(2 * pause, LONGEST_PAUSE), retried + 1
 
     async def _attempt(self, sql: str, params: tuple[object, ...], until: float) -> list[Row]:
-        loop = asyncio.get_running_loop()
-        async with self._pool.connection(timeout=max(0.001, until - loop.time())) as connection:
-            if ended(connection):
+        remaining = until - asyncio.get_running_loop().time()
+        async with self._pool.connection(timeout=max(0.001, remaining)) as connection:
+            return await self._vigil.send(lambda: self._carry_out(connection, sql, params, until), until)
+
+    async def _carry_out(self, connection: Connection, sql: str, params: tuple[object, ...], until: float) -> list[Row]:
+        if ended(connection):
+            await connection.close()
+            raise Ended
+        cut = asyncio.get_running_loop().call_at(until, sever, connection)
+        try:
+            rows = await (await connection.execute(sql.encode(), params)).fetchall()
+            if connection.doubtful:
+                raise Doubtful("the commit came with a warning")
+        except psycopg.Error as error:
+            if fate(error) is Fate.UNKNOWN:
                 await connection.close()
-                raise Ended
-            cut = loop.call_at(until, sever, connection)
-            try:
-                rows = await (await connection.execute(sql.encode(), params)).fetchall()
-                if connection.doubtful:
-                    raise Doubtful("the commit came with a warning")
-            except psycopg.Error as error:
-                if fate(error) is Fate.UNKNOWN:
-                    await connection.close()
-                raise
-            finally:
-                cut.cancel()
-            return rows
+            raise
+        finally:
+            cut.cancel()
+        return rows
 
     @staticmethod
     async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:

@@ -16,9 +16,11 @@ class Fate(Enum):
     WRONG = "wrong"  # the statement itself is at fault; repeating it changes nothing
 
 
-# 25006: the route still points at a member that has just become a standby, or is not yet leader. 40001, 40P01 and
-# 57014 were rolled back. 53300 and 57P03 were turned away at the door.
-UNDONE = frozenset({"25006", "40001", "40P01", "53300", "57014", "57P03"})
+# Rolled back, for what others did meanwhile.
+CROSSED = frozenset({"40001", "40P01", "57014"})
+# 25006: the route still points at a member that has just become a standby, or is not yet leader. 53300 and 57P03 were
+# turned away at the door.
+UNDONE = CROSSED | {"25006", "53300", "57P03"}
 # 57P01 and 57P02 end a session whose COMMIT may already stand.
 UNKNOWN = frozenset({"57P01", "57P02"})
 # PgBouncer speaks of its own troubles with 08P01, before a server has seen the statement.
@@ -31,7 +33,7 @@ def fate(error: Exception) -> Fate:
     An error without a SQLSTATE means a broken connection or, behind PgBouncer, a protocol that psycopg no longer
     follows ("received 2 results from command"): both may come after the commit.
     """
-    if isinstance(error, PoolTimeout):
+    if isinstance(error, PoolTimeout | TimeoutError):
         return Fate.UNDONE
     if not isinstance(error, psycopg.Error):
         return Fate.WRONG
@@ -43,3 +45,8 @@ def fate(error: Exception) -> Fate:
     if state.startswith("08"):
         return Fate.UNDONE if any(words in str(error) for words in POOLER_REFUSES) else Fate.UNKNOWN
     return Fate.WRONG
+
+
+def is_away(error: psycopg.Error) -> bool:
+    """Tell whether whoever asks next would fare no better: it was not the statement, nor the end of one session."""
+    return fate(error) is not Fate.WRONG and error.sqlstate not in CROSSED | UNKNOWN
