@@ -74,7 +74,7 @@ def bring_up(run: Run, *places: str) -> None:
 def declare(run: Run, places: Collection[str]) -> None:
     """Let the stack's engine make what is declared for these places, else for all."""
     if run.planning:
-        run.estate.console.print(f"      up: {' and '.join(places) or 'all places'}", markup=False, highlight=False)
+        run.estate.console.print(f"      up: {' and '.join(places) or 'all places'}")
         return
     with Engines(run.settings) as engines:
         choice = choose(engines, say, places)

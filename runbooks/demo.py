@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
 from runbooks.backup import backup
 from runbooks.core.errors import Exit
+from runbooks.core.hint import Screen
 from runbooks.core.host import Estate
 from runbooks.core.progress import Stopwatch
 from runbooks.core.session import open_stack
@@ -25,7 +24,7 @@ def demo(stack: str, loans: int) -> Exit:
 
     Returns the worst of the parts.
     """
-    console, watch = Console(highlight=False), Stopwatch()
+    console, watch = Screen(stack), Stopwatch()
     codes = []
     for title, part in (
         ("up", lambda: up(stack, site="", plan=False, yes=True)),
@@ -43,7 +42,7 @@ def demo(stack: str, loans: int) -> Exit:
     return max(codes)
 
 
-def _backup_under_payments(stack: str, console: Console) -> Exit:
+def _backup_under_payments(stack: str, console: Screen) -> Exit:
     settings, secrets = open_stack(stack)
     with Estate(settings, secrets) as estate, customers(estate, RATE, AT_MOST) as probe:
         outcome = backup(stack)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 
-from rich.console import Console
-
 from infra import embedded, pulumi_engine
 from infra.choice import PULUMI, choose, maker
 from infra.embedded_plan import Change, removal
@@ -31,7 +29,7 @@ def down(stack: str, volumes: bool, confirm: str, plan: bool) -> Exit:
     NotReady unless `confirm` names what loses its data. DEGRADED where a place did not answer: its part still stands.
     """
     settings = settings_of(stack)
-    console = Screen(settings.stack, highlight=False)
+    console = Screen(settings.stack)
     ensure(say)
     with Engines(settings) as engines:
         places = engines.answering(say)
@@ -39,7 +37,7 @@ def down(stack: str, volumes: bool, confirm: str, plan: bool) -> Exit:
             raise NotReady(f"no engine of stack {settings.stack} answers (see above): nothing was removed")
         if plan:
             for change in removal(engines, volumes=volumes, only=places).changes:
-                console.print(f"remove {change.kind} {change.name}", markup=False)
+                console.print(f"remove {change.kind} {change.name}")
             return Exit.DONE
         if volumes or settings.production:
             expect_name(settings, confirm, "remove it")
@@ -56,18 +54,16 @@ def down(stack: str, volumes: bool, confirm: str, plan: bool) -> Exit:
         console.print(
             f"{' and '.join(left)}: not taken down, as the engine does not answer. When it does again: "
             f"./inv down --stack {settings.stack}{' --volumes' if volumes else ''} removes what is left there",
-            markup=False,
-            soft_wrap=True,
         )
         return Exit.DEGRADED
     kept = "" if volumes else "; its volumes are kept, and the next `./inv up` uses them"
-    console.print(f"stack {settings.stack} is down{kept}", markup=False)
+    console.print(f"stack {settings.stack} is down{kept}")
     return Exit.DONE
 
 
-def _remove(engines: Engines, places: Collection[str], volumes: bool, console: Console) -> None:
+def _remove(engines: Engines, places: Collection[str], volumes: bool, console: Screen) -> None:
     def report(change: Change, _: float) -> None:
-        console.print(f"removed {change.kind} {change.name}", markup=False)
+        console.print(f"removed {change.kind} {change.name}")
 
     only = () if len(places) == len(engines.places) else places
     try:

@@ -82,7 +82,7 @@ def the_fault_is_told(run: Run) -> None:
     if direction := run.arguments.get("direction"):
         run.figures["direction"] = direction
     line = f"{site} leads: {aim.KINDS[aim.kind(run)]}, for {run.settings.failover.fault_seconds} s at most"
-    run.estate.console.print(line, markup=False, highlight=False)
+    run.estate.console.print(line)
 
 
 # -- steps

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from math import ceil
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from infra.settings import ROOT, Settings, Site, published
@@ -17,6 +16,7 @@ from runbooks.adapters.credit import Audit
 from runbooks.core.customers import Customers
 from runbooks.core.errors import Exit, Failed, NotReady
 from runbooks.core.figures import Figures
+from runbooks.core.hint import Screen
 from runbooks.core.host import Estate, Host
 from runbooks.core.leader import leader
 from runbooks.core.ledger import new_id
@@ -44,7 +44,7 @@ def tell(settings: Settings, figures: Figures, audit: Audit, as_json: bool = Fal
     if as_json:
         print(json.dumps({"figures": figures.dump(), "audit": asdict(audit)}, indent=2))
     else:
-        _show(Console(), settings, figures, audit)
+        _show(Screen(settings.stack), settings, figures, audit)
     if not audit.holds:
         folder = ROOT / ".separuh" / settings.stack / "probe"
         raise Failed(f"acknowledged payments are not as they were acknowledged; the last file in {folder} names them")
@@ -105,7 +105,7 @@ def audited(estate: Estate, probe: Customers) -> Audit:
     return audit
 
 
-def _show(console: Console, settings: Settings, figures: Figures, audit: Audit) -> None:
+def _show(console: Screen, settings: Settings, figures: Figures, audit: Audit) -> None:
     title = f"stack {settings.stack}: {figures.rate:g} payments/s for {figures.seconds:g} s, latencies in ms"
     table = Table(title=title, box=None, padding=(0, 1))
     for heading in ("gateway", "sent", "paid", "failed", "retried", "p50", "p90", "p99", "max", "stall s"):

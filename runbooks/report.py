@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from rich.console import Console
 from rich.table import Table
 
 from runbooks.core.errors import NotReady
+from runbooks.core.hint import Screen
 from runbooks.core.report import TARGET, Comparison, compare
 from runbooks.runs import records_of
 
@@ -26,10 +26,10 @@ def report(stack: str, runbook: str, as_json: bool) -> None:
     table = Table("runbook, step", "runs", "last s", "median s", "baseline s", "ratio", "", box=None)
     for line in lines:
         table.add_row(*_cells(line), style="bold" if not line.step else "")
-    console = Console()
+    console = Screen(stack)
     console.print(table)
     for source in sorted({f"{line.runbook}: baseline from {line.source}" for line in lines if line.source}):
-        console.print(source, markup=False, highlight=False)
+        console.print(source)
 
 
 def _cells(line: Comparison) -> tuple[str, ...]:

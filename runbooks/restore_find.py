@@ -50,7 +50,7 @@ def find(stack: str, around: str, minutes: float, table: str = "", origin: str =
     if as_json:
         print(json.dumps(_dump(site, newest, told), indent=2))
     else:
-        _show(Screen(settings.stack, highlight=False), site, newest, told)
+        _show(Screen(settings.stack), site, newest, told)
     return Exit.DONE
 
 

@@ -6,11 +6,11 @@ import json
 import sys
 from dataclasses import asdict
 
-from rich.console import Console
 from rich.table import Table
 
 from infra.settings import ROOT
 from runbooks.core.errors import NotReady
+from runbooks.core.hint import Screen
 from runbooks.core.host import Estate
 from runbooks.core.ledger import Ledger, Record
 from runbooks.core.session import open_stack
@@ -40,7 +40,7 @@ def list_runs(stack: str, as_json: bool) -> None:
         name = f"{record.runbook} (baseline)" if record.baseline else record.runbook
         started = record.started_at[:19].replace("T", " ")
         table.add_row(record.id, name, started, f"{record.seconds:.1f}", record.outcome, record.operator)
-    Console().print(table)
+    Screen(stack).print(table)
 
 
 def show(stack: str, run_id: str) -> None:
@@ -50,15 +50,15 @@ def show(stack: str, run_id: str) -> None:
         several = ": " + ", ".join(record.id for record in found) if found else ""
         raise NotReady(f"{len(found) or 'no'} runs begin with {run_id!r}{several}. ./inv runs lists them")
     (record,) = found
-    console = Console(highlight=False)
+    console = Screen(stack)
     for word, value in asdict(record).items():
         if word not in ("steps", "figures", "baseline", "reasons") and value != "":
-            console.print(f"{word:<12} {value}", markup=False, soft_wrap=True)
+            console.print(f"{word:<12} {value}")
     table = Table("step", "stage", "seconds", "outcome", box=None)
     for step in record.steps:
         table.add_row(step.title, step.stage, f"{step.seconds:.1f}", step.outcome)
     console.print(table)
     for reason in record.reasons:
-        console.print(f"degraded: {reason}", markup=False, soft_wrap=True)
+        console.print(f"degraded: {reason}")
     for word, value in {**record.figures, **(record.baseline or {})}.items():
-        console.print(f"{word:<28} {value}", markup=False, soft_wrap=True)
+        console.print(f"{word:<28} {value}")

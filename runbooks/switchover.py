@@ -58,7 +58,7 @@ def the_way_is_noted(run: Run) -> None:
     """For the operator, the record, and the way back."""
     before, after = source(run).name, target(run).name
     run.figures["from"], run.figures["to"] = before, after
-    run.estate.console.print(f"{before} leads; {after} is to take over", markup=False, highlight=False)
+    run.estate.console.print(f"{before} leads; {after} is to take over")
 
 
 NAME = Step("Point the name at the site", naming.point_the_name, naming.the_name_points, within=30, optional=True)

@@ -8,8 +8,6 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-
 from infra import pulumi_engine
 from infra.choice import EMBEDDED, Choice, choose
 from infra.collect import Declared, collect
@@ -26,6 +24,7 @@ from infra.secrets import Secrets
 from infra.settings import ROOT, Settings
 from runbooks.core.account import accounted, take_along
 from runbooks.core.errors import Exit, Failed
+from runbooks.core.hint import Screen
 from runbooks.core.hold import holding
 from runbooks.core.host import Estate
 from runbooks.core.session import settings_of
@@ -46,11 +45,11 @@ def up(stack: str, site: str, plan: bool, yes: bool) -> Exit:
     del yes  # nothing to agree to: an `up` that would take two stateful members refuses by itself
     settings = settings_of(stack)
     only = (settings.site(site).name,) if site else ()
-    console = Console(highlight=False)
+    console = Screen(settings.stack)
     ensure(say)
     with Engines(settings) as engines:
         choice = choose(engines, say, only)
-        console.print(f"stack {settings.stack}: engine {choice.engine}: {choice.why}", markup=False)
+        console.print(f"stack {settings.stack}: engine {choice.engine}: {choice.why}")
         if plan:
             foreseen = foresee(engines, ROOT)
             bring_about(engines, choice, foreseen, only, True, console)
@@ -75,7 +74,7 @@ def bring_about(
     prepared: Prepared,
     only: Collection[str],
     planning: bool,
-    console: Console,
+    console: Screen,
     leased: bool = False,
 ) -> None:
     """Carry out the declarations for the places in `only`, else for all; the lease is held, unless it is already."""
@@ -91,7 +90,7 @@ def _embedded(
     prepared: Prepared,
     only: Collection[str],
     planning: bool,
-    console: Console,
+    console: Screen,
     alone: AbstractContextManager[None],
 ) -> None:
     settings = engines.settings
@@ -103,7 +102,7 @@ def _embedded(
         return
 
     def report(change: Change, seconds: float) -> None:
-        console.print(f"{change.verb} {change.name} {seconds:.1f} s", markup=False)
+        console.print(f"{change.verb} {change.name} {seconds:.1f} s")
 
     with alone:
         try:
@@ -145,7 +144,7 @@ def _pulumi(
             raise Failed(str(failure)) from failure
 
 
-def await_serving(settings: Settings, secrets: Secrets, only: Collection[str], console: Console) -> None:
+def await_serving(settings: Settings, secrets: Secrets, only: Collection[str], console: Screen) -> None:
     """Wait until the stack serves, in sync unless a site alone was asked for, and print how it stands."""
     started = time.monotonic()
     with Estate(settings, secrets) as estate:
@@ -161,9 +160,9 @@ def await_serving(settings: Settings, secrets: Secrets, only: Collection[str], c
                     "`./inv up` again goes on from there"
                 )
             time.sleep(0.5)
-    console.print(f"stack {settings.stack} serves after {time.monotonic() - started:.0f} s more", markup=False)
+    console.print(f"stack {settings.stack} serves after {time.monotonic() - started:.0f} s more")
     for problem in health.problems:
-        console.print(f"- {problem}", markup=False, soft_wrap=True)
+        console.print(f"- {problem}")
 
 
 def _ready(health: Health, only: Collection[str]) -> bool:

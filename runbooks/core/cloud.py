@@ -56,7 +56,7 @@ class Service(ABC):
     def do(self, request: Request[Any]) -> None:
         """Carry out an operation that changes; while planning only show it."""
         if self._plan_only:
-            self._console.print(f"      {self.name} $ {' '.join(shown(request))}", markup=False, highlight=False)
+            self._console.print(f"      {self.name} $ {' '.join(shown(request))}")
             return
         self._send(request)
 

@@ -27,8 +27,11 @@ def whole(text: str, stack: str) -> str:
     return _VERB.sub(lambda found: found[0] if found[1] in WITHOUT_STACK else f"{found[0]} --stack {stack}", text)
 
 
+AS_IT_IS = {"markup": False, "highlight": False, "soft_wrap": True}
+
+
 class Screen(Console):
-    """A console on which the commands of each line are whole: they name the stack, and no line is broken in them."""
+    """A console on which each line is printed as it is, and its commands are whole: they name the stack."""
 
     def __init__(self, stack: str, **options: Any) -> None:
         """`options` are those of rich's Console."""
@@ -36,7 +39,7 @@ class Screen(Console):
         self._of = stack
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print as rich does."""
+        """Print as rich does; lines without its markup, unless that is asked for."""
         if all(isinstance(each, str) for each in objects):
-            objects, options = tuple(whole(each, self._of) for each in objects), {"soft_wrap": True} | options
+            objects, options = tuple(whole(each, self._of) for each in objects), AS_IT_IS | options
         super().print(*objects, **options)

@@ -51,7 +51,7 @@ class Host:
     def do(self, command: Command[Any], feed: Iterable[bytes] | None = None) -> None:
         """Run what changes; while planning only show it. `feed` streams stdin instead of `command.stdin`."""
         if self._plan_only:
-            self._console.print(f"      {self.name} $ {shlex.join(command.argv)}", markup=False, highlight=False)
+            self._console.print(f"      {self.name} $ {shlex.join(command.argv)}")
             return
         self._run(command, feed)
 

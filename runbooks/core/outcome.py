@@ -9,11 +9,9 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from rich.console import Console
-
 from infra.settings import SettingsError
 from runbooks.core.errors import Exit, SeparuhError
-from runbooks.core.hint import whole
+from runbooks.core.hint import Screen
 from runbooks.core.signals import Interrupted
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -35,7 +33,7 @@ def end(verb: Callable[[], int | None], debug: bool, stack: str = "") -> NoRetur
 
 
 def _code(verb: Callable[[], int | None], debug: bool, stack: str) -> int:
-    errors = Console(stderr=True)
+    errors = Screen(stack, stderr=True)
     try:
         return int(verb() or Exit.DONE)
     except SeparuhError as error:
@@ -48,7 +46,7 @@ def _code(verb: Callable[[], int | None], debug: bool, stack: str) -> int:
         code, said = Exit.USAGE, _unexpected(error)
     if debug:
         errors.print_exception()
-    errors.print(whole(said, stack), markup=False, highlight=False, soft_wrap=True, style="red")
+    errors.print(said, style="red")
     return code
 
 

@@ -20,7 +20,7 @@ def show(runbook: Runbook, run: Run, usual: Mapping[str, float]) -> None:
             marks.append("point of no return")
         elif step.undo is None:
             marks.append("nothing to undo")
-        console.print(f"{number}. {step.title} ({', '.join(marks)})", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{number}. {step.title} ({', '.join(marks)})")
         step.do(run)
     total = sum(usual.get(step.title, 0.0) for step in steps)
-    console.print(f"plan: {len(steps)} steps, about {total:.0f} s; nothing was changed", markup=False, highlight=False)
+    console.print(f"plan: {len(steps)} steps, about {total:.0f} s; nothing was changed")

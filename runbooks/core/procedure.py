@@ -42,7 +42,7 @@ def carry_out(
     the place whose etcd is asked for the lease before the others.
     """
     console = Screen(settings.stack)
-    console.print(f"stack {settings.stack}: {runbook.title}", markup=False, highlight=False)
+    console.print(f"stack {settings.stack}: {runbook.title}")
     with interruptible(), Estate(settings, secrets, plan_only=plan, console=console) as estate:
         head = _new_head(runbook, arguments or {})
         ledger = Ledger(ROOT, settings.stack, [estate.store(site) for site in settings.sites])

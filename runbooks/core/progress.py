@@ -25,7 +25,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Print a plain line."""
-        self._console.print(line, markup=False, highlight=False)
+        self._console.print(line)
 
     @contextmanager
     def step(self, number: str, title: str) -> Iterator[None]:
@@ -46,7 +46,7 @@ class Progress:
         beside = f" (usually {usual:.1f} s)" if usual and outcome == "done" else ""
         colour = COLOURS[outcome]
         line = f"{escape(f'{number:>6} {title:<52} {seconds:7.1f} s')}  [{colour}]{outcome}[/{colour}]{beside}"
-        self._console.print(line, highlight=False, soft_wrap=True)
+        self._console.print(line, markup=True, highlight=False, soft_wrap=True)
 
 
 class Stopwatch:

@@ -142,7 +142,7 @@ class Shift:
             self._lease.write_head(replace(head, failures=head.failures + 1, steps=list(stand)).dump())
 
     def _say(self, line: str) -> None:
-        self._estate.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._estate.console.print(line)
 
 
 def _record(run: Run, head: Head, outcome: Exit) -> Record:

@@ -44,7 +44,7 @@ def a_backup_is_chosen(run: Run) -> None:
     ended = f"{backup.ended_at:%Y-%m-%d %H:%M} UTC"
     up_to = "" if asked(run).kind == "newest" else f", up to {asked(run)}"
     said = f"{here(run).name}: backup {backup.label} from {site.name}, which ended {ended}{up_to}"
-    run.estate.console.print(said, markup=False, highlight=False)
+    run.estate.console.print(said)
 
 
 def lineage(run: Run, site: Site, number: int) -> Timeline:

@@ -60,9 +60,6 @@ def _restart(run: Run) -> None:
     engine, name = run.estate.place(here(run)), container(run.settings, here(run), "db")
     run.estate.console.print(
         f"{name} runs on beside a leader of another history: it is restarted, so that Patroni rewinds it",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
     )
     engine.do(docker.stop(name))
     engine.do(docker.start(name))
@@ -150,7 +147,7 @@ def _note(run: Run) -> None:
     run.figures["rejoin_seconds"] = round(time.time() - run.recall("began"), 1)
     if why := run.recall("anew"):
         run.figures["anew_because"] = why
-    run.estate.console.print(f"{here(run).name}: {WAYS[run.figures['rejoined_by']]}", markup=False, highlight=False)
+    run.estate.console.print(f"{here(run).name}: {WAYS[run.figures['rejoined_by']]}")
 
 
 def _quietly_well(run: Run) -> bool:
@@ -174,9 +171,7 @@ def _signs(run: Run) -> returning.Signs:
 
 def _anew(run: Run, why: str) -> None:
     run.remember("anew", why)
-    run.estate.console.print(
-        f"{here(run).name} cannot come back with its data: {why}", markup=False, highlight=False, soft_wrap=True
-    )
+    run.estate.console.print(f"{here(run).name} cannot come back with its data: {why}")
 
 
 def _room_for_two(run: Run) -> None:

@@ -47,7 +47,7 @@ def verify_backups(stack: str) -> Exit:
         found = gather({site: partial(audited, estate, site) for site in settings.sites}, LONGEST)
     for site, answer in found.items():
         if isinstance(answer, Silence):
-            console.print(f"{site.name}: cannot be verified: {answer.why}", markup=False, highlight=False)
+            console.print(f"{site.name}: cannot be verified: {answer.why}")
             sound = False
         else:
             sound = _show_audit(console, site, *answer) and sound
@@ -71,10 +71,9 @@ def _show_audit(console: Console, site: Site, audit: Audit, gaps: list[str]) -> 
     console.print(
         f"{site.name}: {len(audit.backups)} backups, {audit.wal_valid} of {audit.wal_checked} segments valid, "
         + ("no gap" if not gaps else f"{len(gaps)} missing"),
-        highlight=False,
     )
     for fault in faults:
-        console.print(f"    {fault}", markup=False, highlight=False)
+        console.print(f"    {fault}")
     return not faults
 
 
@@ -128,4 +127,4 @@ def _show(console: Console, held: list[tuple[Site, Backup]], faults: dict[str, s
         console.width = 200
     console.print(table if held else "no backup yet: ./inv backup makes one")
     for name, fault in faults.items():
-        console.print(f"{name}: cannot be read: {fault}", markup=False, highlight=False)
+        console.print(f"{name}: cannot be read: {fault}")

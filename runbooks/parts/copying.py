@@ -57,8 +57,6 @@ def _back_up_to(run: Run, site: Site, host: Host) -> None:
             raise
         run.estate.console.print(
             f"{site.name}: the leader moved, and pgBackRest ended with [{failure.code:03}]: beginning again",
-            markup=False,
-            highlight=False,
         )
         _settle_leader(run)
         host = workplace(run.estate)
@@ -74,7 +72,7 @@ def _adopted(run: Run, site: Site) -> bool:
         try:
             if host.ask(processes.running(repository, run.id)):
                 said = f"{host.name}: waiting for the backup to {site.name} that still runs there"
-                run.estate.console.print(said, markup=False, highlight=False)
+                run.estate.console.print(said)
                 with watched(run, site, host):
                     host.ask(processes.await_end(repository, run.id, LONGEST))
         except CommandFailed:

@@ -35,7 +35,7 @@ def judge(run: Run) -> None:
     drill = run.settings.drill
     lines = [_measured(run, "rto", drill.rto_seconds), _measured(run, "rpo", drill.rpo_seconds)]
     for line in (*lines, f"evidence: {folder(run)}/{run.id}.html"):
-        run.estate.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        run.estate.console.print(line)
     if evidence.verdict == "not compared":
         run.degraded(
             f"backup {evidence.backup.label} of {evidence.backup.repository} was restored to {evidence.target} and is "

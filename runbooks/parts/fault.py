@@ -25,7 +25,7 @@ def bring(run: Run) -> None:
     if aim.kind(run) == "process":
         return
     if run.planning:
-        run.estate.console.print(f"      {aim.struck(run).name}: build and send {aim.image(run)}", highlight=False)
+        run.estate.console.print(f"      {aim.struck(run).name}: build and send {aim.image(run)}")
         return
     run.remember("image", deliver(run.settings, aim.struck(run), run.estate.console.print))
 

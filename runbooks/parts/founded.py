@@ -69,7 +69,7 @@ def chosen(run: Run) -> tuple[str, int]:
     said = (
         f"{site.name}: backup {backup.label}, which ended {backup.ended_at:%Y-%m-%d %H:%M} UTC, along timeline {newest}"
     )
-    run.estate.console.print(said, markup=False, highlight=False)
+    run.estate.console.print(said)
     return backup.label, newest
 
 

@@ -33,7 +33,7 @@ def judge(run: Run) -> None:
     lost = run.figures.get("lost_payments", "not measured")
     lines = (f"RTO: {said}, target {rto.target:g} s", f"acknowledged payments lost: {lost}, target 0")
     for line in (*lines, f"evidence: {kept_evidence.folder(run)}/{run.id}.html"):
-        run.estate.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        run.estate.console.print(line)
     if evidence.verdict == "not proved":
         wrong = [f"{check.name}: {check.found or check.outcome}" for check in evidence.every_check if _wrong(check)]
         what = f"this {aim.kind(run)} was NOT survived as it should be:"

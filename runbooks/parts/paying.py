@@ -42,7 +42,7 @@ def begin(run: Run) -> None:
     """Start paying through every gateway."""
     if run.planning:
         names = " and ".join(site.name for site in run.settings.sites)
-        run.estate.console.print(f"      {rate(run)} payments/s through the gateways of {names}", highlight=False)
+        run.estate.console.print(f"      {rate(run)} payments/s through the gateways of {names}")
         return
     if run.resumed:
         return  # what its customers saw died with its runner

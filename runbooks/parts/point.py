@@ -85,4 +85,4 @@ def number_of(segment: str) -> int:
 
 def say(run: Run, line: str) -> None:
     """Tell the operator."""
-    run.estate.console.print(line, markup=False, highlight=False, soft_wrap=True)
+    run.estate.console.print(line)

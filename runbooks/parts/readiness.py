@@ -94,7 +94,7 @@ def what_is_due(run: Run) -> None:
         late = not held or ages[site.name] > policy.age_limit_hours
         last = f"last backup {ages[site.name]:.1f} h ago" if held else "no backup yet"
         mark = f", later than the {policy.age_limit_hours} h agreed" if held and late else ""
-        run.estate.console.print(f"{site.name}: {last}{mark}; now {kinds[site.name]}", markup=False, highlight=False)
+        run.estate.console.print(f"{site.name}: {last}{mark}; now {kinds[site.name]}")
     run.figures["age_hours_before"] = ages
     run.remember("kinds", kinds)
     run.remember("readable", not stored.faults)

@@ -87,8 +87,6 @@ def its_containers_are_there(run: Run) -> None:
     run.estate.console.print(
         f"{place.name} comes back to {run.recall('led')}: "
         + (f"{len(stopped)} of {len(names)} containers are stopped" if stopped else "all its containers run"),
-        markup=False,
-        highlight=False,
     )
     run.remember("began", time.time())
 

@@ -38,7 +38,7 @@ def settle(settings: Settings, secrets: Secrets, planning: bool, console: Consol
         found: dict[str, Any] = member.ask(patroni.shared())
         differences = list(_differences(found, wanted))
         for difference in differences:
-            console.print(f"cluster: {difference}", markup=False)
+            console.print(f"cluster: {difference}")
         if differences and not planning:
             with nullcontext() if leased else holding(settings, secrets, "up"):
                 member.do(patroni.share(wanted))

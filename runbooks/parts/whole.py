@@ -96,7 +96,7 @@ def refill(run: Run) -> None:
         return
     if not run.planning:
         said = f"{here(run).name}: {run.recall('why_refilled')}: a backup, {kind}"
-        run.estate.console.print(said, markup=False, highlight=False)
+        run.estate.console.print(said)
     copying.back_up(run)
 
 

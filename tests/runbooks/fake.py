@@ -12,13 +12,13 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
-from rich.console import Console
 
 from infra.settings import Place, Settings, Site, container
 from runbooks.adapters import ceph
 from runbooks.adapters.pgbackrest import Backup, Kind
 from runbooks.core.command import Command, Query, Request, T
 from runbooks.core.errors import CommandFailed
+from runbooks.core.hint import Screen
 from tests.core.fake import SETTINGS
 from tests.runbooks import fake_copy
 from tests.runbooks.fake_copy import Row
@@ -81,7 +81,7 @@ class World:
     def __init__(self, settings: Settings = SETTINGS, broken: int | None = None, plan_only: bool = False) -> None:
         """Begin with empty stores and no backup."""
         self.settings, self.broken, self.plan_only = settings, broken, plan_only
-        self.console = Console(file=io.StringIO(), width=1000)
+        self.console = Screen("lab", file=io.StringIO(), width=1000)
         self.backups: list[dict[str, Any]] = []
         self.drills: set[str] = set()
         self.restored = self.started = self.online = False  # the drills' copy
