@@ -20,6 +20,7 @@ class Stock:
 
     def _do_stop(self) -> None: ...
     def demote(self) -> None: ...
+    def fetch_node_status(self, member: Any) -> None: ...
     def set_socket_options(self, sock: Any, socket_options: Any) -> None: ...
     def is_failover_possible(self, *, cluster_lsn: int = 0) -> bool:
         return cluster_lsn == 0
@@ -28,13 +29,14 @@ class Stock:
 @pytest.fixture
 def brisk(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The wrapper, on a Patroni that it does not know."""
-    names = ("", ".__main__", ".api", ".dcs", ".dcs.etcd3", ".ha", ".postgresql")
+    names = ("", ".__main__", ".api", ".dcs", ".dcs.etcd3", ".ha", ".postgresql", ".request")
     modules = {f"patroni{name}": ModuleType(f"patroni{name}") for name in names}
     vars(modules["patroni.__main__"])["main"] = lambda: None
     vars(modules["patroni.ha"]).update(Ha=Stock, time=time)
     vars(modules["patroni.postgresql"]).update(Postgresql=Stock, STOP_POLLING_INTERVAL=1)
     vars(modules["patroni.api"])["RestApiHandler"] = type("RestApiHandler", (), {})
     vars(modules["patroni.dcs.etcd3"])["Etcd3"] = Stock
+    vars(modules["patroni.request"])["PatroniRequest"] = type("PatroniRequest", (), {})
     vars(modules["patroni"]).update({name: modules[f"patroni.{name}"] for name in ("api", "ha", "postgresql")})
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
@@ -97,3 +99,16 @@ def test_a_question_without_a_point_of_the_log_is_asked_once(brisk: Any) -> None
     answers = iter((False, True))
     assert not brisk.patient(lambda ha, *, cluster_lsn=0: next(answers))(None)
     assert next(answers)
+
+
+def test_a_member_that_is_asked_how_it_stands_has_a_second_and_nothing_else_changes(brisk: Any) -> None:
+    given: list[Any] = []
+    ask = brisk.hurried(lambda *what, **options: given.append((what, options)))
+    ask("requests", "jkt", timeout=2, retries=0)
+    ask("requests", "jkt", "post", "failsafe", {}, timeout=2, retries=1)
+    ask("requests", "jkt")
+    assert given == [
+        (("requests", "jkt"), {"timeout": brisk.ANSWER, "retries": 0}),
+        (("requests", "jkt", "post", "failsafe", {}), {"timeout": 2, "retries": 1}),
+        (("requests", "jkt"), {}),
+    ]
