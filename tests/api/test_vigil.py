@@ -1,83 +1,89 @@
-"""What requests do to a database that is away: few of them ask for it, and all have it as soon as it is back."""
+"""What requests do while the database is away: nothing. One task looks for it, and all go on when it is back."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import psycopg
 import pytest
 from credit_api.retry import is_away
-from credit_api.vigil import BETWEEN, SEEKERS, Vigil
+from credit_api.vigil import BETWEEN, Vigil
 from psycopg import errors
 
-AWAY = errors.ReadOnlySqlTransaction("cannot execute INSERT in a read-only transaction")
 REQUESTS = 30
+LOOKS = 4
 
 
-class Database:
-    """One that is away until it is told otherwise, and counts who asks."""
-
-    def __init__(self) -> None:
-        """Begin away."""
-        self.away, self.asked, self.at_once, self.most = True, 0, 0, 0
-
-    async def statement(self) -> str:
-        """Answer, or fail as one that is not the leader."""
-        self.asked, self.at_once = self.asked + 1, self.at_once + 1
-        self.most = max(self.most, self.at_once)
-        await asyncio.sleep(0.001)
-        self.at_once -= 1
-        if self.away:
-            raise AWAY
-        return "paid"
+def now() -> float:
+    """Return the loop's time."""
+    return asyncio.get_running_loop().time()
 
 
-async def until_paid(vigil: Vigil, statement: Callable[[], Awaitable[str]]) -> str:
-    """Repeat a request as `credit_api.database` does."""
-    while True:
-        try:
-            return await vigil.send(statement, asyncio.get_running_loop().time() + 5)
-        except psycopg.Error:
-            await asyncio.sleep(0.001)
+def test_while_it_is_there_nobody_waits_or_looks() -> None:
+    async def look() -> bool:
+        raise AssertionError
 
-
-def test_few_ask_while_it_is_away_and_all_have_it_once_it_is_back() -> None:
     async def scene() -> None:
-        vigil, database = Vigil(), Database()
-        with pytest.raises(psycopg.Error):
-            await vigil.send(database.statement, asyncio.get_running_loop().time() + 5)
-        waiting = [asyncio.create_task(until_paid(vigil, database.statement)) for _ in range(REQUESTS)]
-        rounds = 5
-        await asyncio.sleep(rounds * BETWEEN)
-        assert database.most <= SEEKERS
-        assert 2 <= database.asked <= 1 + SEEKERS * (rounds + 1)
-        database.away, before = False, database.asked
-        assert await asyncio.gather(*waiting) == ["paid"] * REQUESTS
-        assert database.asked == before + REQUESTS, "nobody asks twice"
-        assert database.most > SEEKERS, "nobody takes turns any more"
+        await Vigil(look).wait(now())
 
     asyncio.run(scene())
 
 
-def test_who_gets_no_turn_in_time_has_sent_nothing() -> None:
+def test_one_task_looks_and_all_go_on_when_it_is_back() -> None:
+    looked: list[float] = []
+
+    async def look() -> bool:
+        looked.append(now())
+        return len(looked) == LOOKS
+
     async def scene() -> None:
-        vigil, database = Vigil(), Database()
-        with pytest.raises(psycopg.Error):
-            await vigil.send(database.statement, asyncio.get_running_loop().time() + 5)
-        never = asyncio.Event()
+        vigil, began = Vigil(look), now()
+        for _ in range(REQUESTS):
+            vigil.miss()
+        await asyncio.gather(*(vigil.wait(began + 60) for _ in range(REQUESTS)))
+        assert len(looked) == LOOKS
+        assert looked[-1] - looked[0] >= (LOOKS - 1) * BETWEEN * 0.9
+        await vigil.wait(now())  # and from now on nobody waits
 
-        async def hangs() -> str:
-            await never.wait()
-            return "paid"
+    asyncio.run(scene())
 
-        hanging = [asyncio.create_task(until_paid(vigil, hangs)) for _ in range(SEEKERS)]
-        await asyncio.sleep(0)
+
+def test_who_has_no_time_left_is_told_and_the_rest_wait_on() -> None:
+    back = asyncio.Event()
+
+    async def look() -> bool:
+        await back.wait()
+        return True
+
+    async def scene() -> None:
+        vigil = Vigil(look)
+        vigil.miss()
+        patient = asyncio.create_task(vigil.wait(now() + 60))
         with pytest.raises(TimeoutError):
-            await vigil.send(database.statement, asyncio.get_running_loop().time() + 0.05)
-        assert database.asked == 1
-        never.set()
-        assert await asyncio.gather(*hanging) == ["paid"] * SEEKERS
+            await vigil.wait(now() + 0.01)
+        assert not patient.done()
+        back.set()
+        await patient
+
+    asyncio.run(scene())
+
+
+def test_it_can_go_away_again_and_the_look_out_ends_with_the_service() -> None:
+    answers = iter((True, False, True))
+
+    async def look() -> bool:
+        return next(answers)
+
+    async def scene() -> None:
+        vigil = Vigil(look)
+        for _ in range(2):
+            vigil.miss()
+            await vigil.wait(now() + 60)
+        assert next(answers, None) is None
+        vigil.miss()
+        vigil.end()
+        with pytest.raises(TimeoutError):
+            await vigil.wait(now() + 2 * BETWEEN)
 
     asyncio.run(scene())
 
@@ -85,7 +91,7 @@ def test_who_gets_no_turn_in_time_has_sent_nothing() -> None:
 @pytest.mark.parametrize(
     ("error", "away"),
     [
-        (AWAY, True),
+        (errors.ReadOnlySqlTransaction("cannot execute INSERT in a read-only transaction"), True),
         (errors.CannotConnectNow(), True),
         (errors.ProtocolViolation("server login has been failing, cached error"), True),
         (psycopg.OperationalError("server closed the connection unexpectedly"), True),

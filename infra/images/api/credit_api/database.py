@@ -17,11 +17,15 @@ from psycopg_pool import AsyncConnectionPool
 
 from credit_api.config import Config
 from credit_api.refusals import BUSY, BY_SQLSTATE, UNKNOWN, Refused
-from credit_api.retry import Fate, fate
+from credit_api.retry import Fate, fate, is_away
 from credit_api.vigil import Vigil
 
 Row = dict[str, Any]
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.4
+LEAST = (
+    1.0  # seconds left to a statement when it is sent: one that is cut costs its session, and those behind it theirs
+)
+LOOK = 1.0  # seconds for the database to say whether it takes writes
 
 
 class Doubtful(psycopg.OperationalError):
@@ -52,7 +56,7 @@ def ended(connection: Connection) -> bool:
     return bool(ear.poll(0))
 
 
-def sever(connection: Connection) -> None:
+def sever(connection: psycopg.AsyncConnection[Any]) -> None:
     """End a statement by cutting its socket. A cancel would acknowledge a commit that waits for the other site."""
     # A duplicate of the descriptor: shutting it down wakes the waiting task and leaves closing to psycopg.
     with suppress(OSError, psycopg.OperationalError), socket.socket(fileno=os.dup(connection.fileno())) as line:
@@ -72,19 +76,21 @@ class Database:
 
     def __init__(self, config: Config) -> None:
         """Prepare the pool without connecting; `open` starts it."""
-        self._deadline, self._vigil = config.deadline, Vigil()
+        self._deadline, self._vigil = config.deadline, Vigil(self._takes_writes)
+        self._dsn = config.dsn
+        # Transaction pooling keeps no prepared statement of ours.
+        self._options: dict[str, Any] = {
+            "autocommit": True,
+            "prepare_threshold": None,
+            "row_factory": dict_row,
+            "password": config.password,
+            "connect_timeout": 2,
+            "application_name": "credit-api",
+        }
         self._pool = AsyncConnectionPool(
-            config.dsn,
+            self._dsn,
             connection_class=Connection,
-            # Transaction pooling keeps no prepared statement of ours.
-            kwargs={
-                "autocommit": True,
-                "prepare_threshold": None,
-                "row_factory": dict_row,
-                "password": config.password,
-                "connect_timeout": 2,
-                "application_name": "credit-api",
-            },
+            kwargs=self._options,
             min_size=min(4, config.connections),
             max_size=config.connections,
             configure=self._configure,
@@ -99,6 +105,7 @@ class Database:
 
     async def close(self) -> None:
         """Close the idle connections, and those in use when they come back."""
+        self._vigil.end()
         await self._pool.close()
 
     async def run(self, sql: str, params: tuple[object, ...] = (), *, repeatable: bool = False) -> Answer:
@@ -121,32 +128,46 @@ class Database:
                     refusal = BY_SQLSTATE.get(getattr(error, "sqlstate", None) or "")
                     raise (Refused(refusal) if refusal else error) from error
             unknown = unknown or became is Fate.UNKNOWN
-            if (unknown and not repeatable) or loop.time() + pause >= until:
+            if (unknown and not repeatable) or loop.time() + pause >= until - LEAST:
                 raise Refused(UNKNOWN if unknown else BUSY)
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  spreads the herd, guards nothing
             pause, retried = min(2 * pause, LONGEST_PAUSE), retried + 1
 
     async def _attempt(self, sql: str, params: tuple[object, ...], until: float) -> list[Row]:
-        remaining = until - asyncio.get_running_loop().time()
-        async with self._pool.connection(timeout=max(0.001, remaining)) as connection:
-            return await self._vigil.send(lambda: self._carry_out(connection, sql, params, until), until)
-
-    async def _carry_out(self, connection: Connection, sql: str, params: tuple[object, ...], until: float) -> list[Row]:
-        if ended(connection):
-            await connection.close()
-            raise Ended
-        cut = asyncio.get_running_loop().call_at(until, sever, connection)
-        try:
-            rows = await (await connection.execute(sql.encode(), params)).fetchall()
-            if connection.doubtful:
-                raise Doubtful("the commit came with a warning")
-        except psycopg.Error as error:
-            if fate(error) is Fate.UNKNOWN:
+        loop, sent_by = asyncio.get_running_loop(), until - LEAST
+        await self._vigil.wait(sent_by)
+        async with self._pool.connection(timeout=max(0.001, sent_by - loop.time())) as connection:
+            if ended(connection):
                 await connection.close()
-            raise
-        finally:
-            cut.cancel()
-        return rows
+                raise Ended
+            cut = loop.call_at(until, sever, connection)
+            try:
+                rows = await (await connection.execute(sql.encode(), params)).fetchall()
+                if connection.doubtful:
+                    raise Doubtful("the commit came with a warning")
+            except psycopg.Error as error:
+                if is_away(error) and loop.time() < until:
+                    self._vigil.miss()
+                if fate(error) is Fate.UNKNOWN:
+                    await connection.close()
+                raise
+            finally:
+                cut.cancel()
+            return rows
+
+    async def _takes_writes(self) -> bool:
+        """Ask on a session of its own: one that is kept may lead to a server that is gone."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with await psycopg.AsyncConnection.connect(self._dsn, **self._options) as connection:
+                cut = loop.call_later(LOOK, sever, connection)
+                try:
+                    row = await (await connection.execute("SELECT NOT pg_is_in_recovery() AS leads")).fetchone()
+                finally:
+                    cut.cancel()
+        except psycopg.Error:
+            return False
+        return bool(row and row["leads"])
 
     @staticmethod
     async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:

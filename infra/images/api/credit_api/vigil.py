@@ -1,50 +1,41 @@
-"""While the database is away, few requests ask for it and the others wait: a herd would keep it from coming back."""
+"""While the database is away one task looks for it and all requests wait: a herd would keep it from coming back."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
-import psycopg
-
-from credit_api.retry import is_away
-
-T = TypeVar("T")
-SEEKERS = 2  # requests that ask at a time: the other one still does where the first waits for an answer
-BETWEEN = 0.1  # seconds from one that was in vain to the next
+BETWEEN = 0.25  # seconds between two looks: the session that each is costs more than its question
 
 
 class Vigil:
-    """Whether the database is away, as the statements sent to it have seen."""
+    """Whether the database is there, as far as its statements tell, and a look out for it while it is not."""
 
-    def __init__(self) -> None:
-        """Begin with one that is there."""
-        self._turns = asyncio.Semaphore(SEEKERS)
-        self._away, self._failed_at = False, 0.0
+    def __init__(self, look: Callable[[], Awaitable[bool]]) -> None:
+        """`look` asks whether it is there, and takes writes."""
+        self._look = look
+        self._there: asyncio.Event | None = None  # while it is away
+        self._watch: asyncio.Task[None] | None = None
 
-    async def send(self, statement: Callable[[], Awaitable[T]], until: float) -> T:
-        """Send a statement at once or, while the database is away, when it is this one's turn; it may be back by then.
+    def end(self) -> None:
+        """Look no more."""
+        if self._watch:
+            self._watch.cancel()
 
-        TimeoutError where no turn came by `until`, on the loop's clock: nothing was sent.
-        """
-        if self._away:
+    def miss(self) -> None:
+        """Look out for it: a statement has failed as every other would."""
+        if self._there is None:
+            self._there = asyncio.Event()
+            self._watch = asyncio.create_task(self._look_out(self._there))
+
+    async def wait(self, until: float) -> None:
+        """Return as soon as it is there. TimeoutError: not by `until`, on the loop's clock."""
+        if self._there is not None:
             async with asyncio.timeout_at(until):
-                await self._turns.acquire()
-            try:
-                if self._away:
-                    await asyncio.sleep(self._failed_at + BETWEEN - asyncio.get_running_loop().time())
-                    return await self._noted(statement)
-            finally:
-                self._turns.release()
-        return await self._noted(statement)
+                await self._there.wait()
 
-    async def _noted(self, statement: Callable[[], Awaitable[T]]) -> T:
-        try:
-            answer = await statement()
-        except psycopg.Error as error:
-            if is_away(error):
-                self._away, self._failed_at = True, asyncio.get_running_loop().time()
-            raise
-        self._away = False
-        return answer
+    async def _look_out(self, there: asyncio.Event) -> None:
+        while not await self._look():
+            await asyncio.sleep(BETWEEN)
+        self._there = None
+        there.set()
