@@ -12,8 +12,8 @@ from runbooks.core.run import Run, Runbook, Step
 from runbooks.core.session import open_stack
 from runbooks.parts import fence, old_data, order, point, recovered, standby, target
 from runbooks.parts.one_table import ONE_TABLE
-from runbooks.parts.places import a_site_is_chosen, the_members_are_seen, the_store_answers
-from runbooks.parts.release import RELEASE
+from runbooks.parts.places import a_site_is_chosen, present, the_members_are_seen, the_store_answers
+from runbooks.parts.release import RELEASE, say_what_is_kept
 
 __all__ = ["ONE_TABLE", "RELEASE", "RUNBOOK", "release", "restore"]
 
@@ -56,8 +56,7 @@ def tell_what_is_kept(run: Run) -> None:
     """Say what is kept and how to be rid of it, and that the new timeline wants a backup of its own."""
     if run.planning:
         return
-    for site, each in standby.kept_data(run):
-        point.say(run, f"kept at {site}: {each.path}, {each.size / 2**20:.0f} MiB: ./inv restore.release {each.run}")
+    say_what_is_kept(run, present(run))
     point.say(run, "the new timeline wants a backup of its own: ./inv backup")
 
 

@@ -11,6 +11,7 @@ from runbooks.core.errors import CommandFailed, NotReady, NotVerified
 from runbooks.core.host import Host
 from runbooks.core.leader import WRITES
 from runbooks.core.run import Run
+from runbooks.parts.release import say_what_is_kept
 from runbooks.parts.repositories import databases_bytes
 from runbooks.parts.returned import here, led
 from runbooks.parts.space import MORE
@@ -148,6 +149,8 @@ def _note(run: Run) -> None:
     if why := run.recall("anew"):
         run.figures["anew_because"] = why
     run.estate.console.print(f"{here(run).name}: {WAYS[run.figures['rejoined_by']]}")
+    if run.recall("made_anew"):
+        say_what_is_kept(run, [here(run)])
 
 
 def _quietly_well(run: Run) -> bool:

@@ -1,7 +1,10 @@
-"""Removing for good the old data that a restore has kept."""
+"""The old data that a restore or a rejoin has kept: told of, and removed for good."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from infra.settings import Site
 from runbooks.adapters import aside, pgbackrest
 from runbooks.core.errors import CommandFailed, NotReady
 from runbooks.core.run import Run, Runbook, Step
@@ -26,8 +29,8 @@ def something_is_kept(run: Run) -> None:
     found = _kept(run)
     named = run.arguments["run"]
     if named not in {each.run for held in found.values() for each in held}:
-        listed = [f"{site}: {each.path}, {each.size / 2**20:.0f} MiB" for site, held in found.items() for each in held]
-        raise NotReady("\n".join((f"no restore {named} has kept anything", *(listed or ["nothing is kept"]))))
+        listed = [_line(site, each) for site, held in found.items() for each in held]
+        raise NotReady("\n".join((f"no run {named} has kept anything", *(listed or ["nothing is kept"]))))
     sizes = {site: each.size for site, held in found.items() for each in held if each.run == named}
     run.figures["bytes"] = sum(sizes.values())
 
@@ -50,9 +53,20 @@ def _kept(run: Run) -> dict[str, tuple[aside.Kept, ...]]:
     return {name: run.estate.member(run.settings.site(name), "backup").ask(aside.kept(path)) for name in names}
 
 
+def say_what_is_kept(run: Run, sites: Iterable[Site]) -> None:
+    """Say at which of the sites old data is kept, this run's and earlier ones', and how to be rid of it."""
+    for site in sites:
+        for each in run.estate.member(site, "backup").ask(aside.kept(run.settings.database.path)):
+            run.estate.console.print(f"kept at {_line(site.name, each)}: ./inv restore.release {each.run}")
+
+
+def _line(site: str, each: aside.Kept) -> str:
+    return f"{site}: {each.path}, {each.size / 2**20:.0f} MiB"
+
+
 RELEASE = Runbook(
     name="restore.release",
-    title="remove the old data that a restore has kept",
+    title="remove old data that was kept",
     prechecks=(the_sites_answer, something_is_kept),
     steps=(Step("Remove it at each member", remove, removed, point_of_no_return=True, within=600),),
     operand="run",

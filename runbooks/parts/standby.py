@@ -8,7 +8,7 @@ from runbooks.adapters.timelines import FIRST, Timeline
 from runbooks.core.errors import CommandFailed, NotReady
 from runbooks.core.run import Run
 from runbooks.parts import point, target
-from runbooks.parts.places import here, others, path, present
+from runbooks.parts.places import here, others, path
 from runbooks.parts.repositories import archived, chosen, cluster, inventory, segments
 from runbooks.parts.throwaway import RESTORING
 
@@ -120,9 +120,3 @@ def beginning_is_archived(run: Run) -> bool:
     return all(
         number in map(timelines.archived, names) and wanted <= set(map(pgbackrest.segment, names)) for names in kept
     )
-
-
-def kept_data(run: Run) -> list[tuple[str, aside.Kept]]:
-    """Return what is kept of old data, this run's and earlier ones', with the site where it lies."""
-    hosts = {site.name: run.estate.member(site, "backup") for site in present(run)}
-    return [(name, each) for name, host in hosts.items() for each in host.ask(aside.kept(path(run)))]

@@ -103,6 +103,8 @@ def test_what_cannot_come_back_is_made_anew_and_its_data_is_kept(stack: Stack, b
     assert ("no database" if broken else "asked for") in record["figures"]["anew_because"]
     kept = docker("exec", stack.container(lost, "backup"), "sh", "-c", "ls -d /data/*/*.before-*")
     assert record["id"] in kept
+    assert f"kept at {lost}: " in said
+    assert f"./inv restore.release --stack {stack.name} {record['id']}" in said
     is_back(stack, lost)
     release_all(stack)
 
