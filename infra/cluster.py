@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from infra.settings import MiB, Settings
+from infra.sections import MiB
+from infra.settings import Settings
 
 BEHIND_AT_MOST = MiB  # bytes of the log that a standby may lack and still lead
 

@@ -11,7 +11,8 @@ from infra.archive import configuration
 from infra.cluster import shared
 from infra.member import CA, Ground, Shape, elsewhere, member, volume
 from infra.render import render
-from infra.settings import PORTS, MiB, Site, address
+from infra.sections import MiB
+from infra.settings import PORTS, Site, address
 
 SPOOL_BYTES = 16 * MiB  # marks of what was pushed; the segments themselves stay where they are
 STOP_SECONDS = 30  # PostgreSQL hands its last WAL to the standby before it ends

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from infra.collect import DeclarationError, Declared
 from infra.present import ENGINE_LABEL, PLACE_LABEL
-from infra.settings import MiB, SettingsError
+from infra.sections import MiB
+from infra.settings import SettingsError
 from infra.uploads import UPLOADS_LABEL, digest
 
 KINDS = {

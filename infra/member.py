@@ -10,7 +10,8 @@ import pulumi_docker as docker
 
 from infra.images import of_role
 from infra.secrets import Secrets
-from infra.settings import ON_LINK, PORTS, MiB, Place, Settings, address, container, published
+from infra.sections import MiB
+from infra.settings import ON_LINK, PORTS, Place, Settings, address, container, published
 
 CONFIG = "/config"
 CA = f"{CONFIG}/ca.crt"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.member import CA, Ground, Shape, member, metrics_address, volume
-from infra.settings import PORTS, MiB, Site, published
+from infra.sections import MiB
+from infra.settings import PORTS, Site, published
 
 TMP_BYTES = 256 * MiB
 STOP_SECONDS = 20

@@ -13,7 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from infra.identity import identity_file
-from infra.settings import ROOT, Schedule
+from infra.sections import Schedule
+from infra.settings import ROOT
 from runbooks.core.errors import Exit, NotVerified, SeparuhError
 from runbooks.core.host import Estate
 from runbooks.core.notice import ping, tell

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
+from rich.console import Console
+
 from infra import pulumi_engine
 from infra.choice import EMBEDDED, Choice, choose
 from infra.collect import Declared, collect
@@ -74,7 +76,7 @@ def bring_about(
     prepared: Prepared,
     only: Collection[str],
     planning: bool,
-    console: Screen,
+    console: Console,
     leased: bool = False,
 ) -> None:
     """Carry out the declarations for the places in `only`, else for all; the lease is held, unless it is already."""
@@ -90,7 +92,7 @@ def _embedded(
     prepared: Prepared,
     only: Collection[str],
     planning: bool,
-    console: Screen,
+    console: Console,
     alone: AbstractContextManager[None],
 ) -> None:
     settings = engines.settings
@@ -144,7 +146,7 @@ def _pulumi(
             raise Failed(str(failure)) from failure
 
 
-def await_serving(settings: Settings, secrets: Secrets, only: Collection[str], console: Screen) -> None:
+def await_serving(settings: Settings, secrets: Secrets, only: Collection[str], console: Console) -> None:
     """Wait until the stack serves, in sync unless a site alone was asked for, and print how it stands."""
     started = time.monotonic()
     with Estate(settings, secrets) as estate:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib import request as http
 from urllib.error import HTTPError, URLError
 
-from infra.settings import Schedule
+from infra.sections import Schedule
 from runbooks.core.origin import now
 
 WITHIN = 30.0  # seconds for one who is told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.settings import Dns
+from infra.sections import Dns
 from runbooks.adapters import route53
 from runbooks.adapters.route53 import Pair
 from runbooks.core.errors import CommandFailed, NotReady

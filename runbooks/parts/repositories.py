@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from infra.settings import Backup as Policy
+from infra.sections import Backup as Policy
 from infra.settings import Settings, Site, container
 from runbooks.adapters import docker, patroni, pgbackrest, postgres, s3
 from runbooks.adapters.archive import Archive

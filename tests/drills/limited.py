@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from infra.images import of_role
-from infra.settings import MiB
+from infra.sections import MiB
 from tests.drills.stack import docker
 
 

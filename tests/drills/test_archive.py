@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from infra.settings import MiB, Site
+from infra.sections import MiB
+from infra.settings import Site
 from runbooks.adapters import postgres
 from runbooks.adapters.postgres import SEGMENT_BYTES, Archiver
 from runbooks.core.errors import Exit

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from infra.base_image import TAG
-from infra.settings import Schedule, load
+from infra.sections import Schedule
+from infra.settings import load
 from runbooks.parts.job_files import KINDS
 from runbooks.parts.jobs import Machine
 from tests.drills.stack import docker, until

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.settings import MiB, Site
+from infra.sections import MiB
+from infra.settings import Site
 from runbooks.adapters import s3
 from runbooks.core.errors import CommandFailed, Exit
 from tests.drills.clones import stack_of_its_own

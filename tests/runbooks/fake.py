@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
+from rich.console import Console
 
 from infra.settings import Place, Settings, Site, container
 from runbooks.adapters import ceph
@@ -81,7 +82,7 @@ class World:
     def __init__(self, settings: Settings = SETTINGS, broken: int | None = None, plan_only: bool = False) -> None:
         """Begin with empty stores and no backup."""
         self.settings, self.broken, self.plan_only = settings, broken, plan_only
-        self.console = Screen("lab", file=io.StringIO(), width=1000)
+        self.console: Console = Screen("lab", file=io.StringIO(), width=1000)
         self.backups: list[dict[str, Any]] = []
         self.drills: set[str] = set()
         self.restored = self.started = self.online = False  # the drills' copy

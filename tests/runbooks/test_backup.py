@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.settings import Backup as Policy
+from infra.sections import Backup as Policy
 from runbooks.adapters.pgbackrest import Backup, Kind
 from runbooks.backup import FINGERPRINT, NONE, RUNBOOK, STEPS, complete
 from runbooks.core.errors import NotReady, NotVerified, Undone

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.settings import ROOT, Schedule, load
+from infra.sections import Schedule
+from infra.settings import ROOT, load
 from runbooks.core.errors import Exit
 from runbooks.parts.job_files import KINDS
 from runbooks.parts.jobs import JOBS, Machine

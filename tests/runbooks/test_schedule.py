@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from infra.secrets import Secrets
-from infra.settings import Schedule
+from infra.sections import Schedule
 from runbooks import schedule
 from runbooks.core.errors import Exit, SeparuhError
 from runbooks.core.evidence import Check

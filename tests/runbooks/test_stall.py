@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from infra.settings import Backup
+from infra.sections import Backup
 from runbooks.adapters import processes
 from runbooks.core.command import Command, Query, T
 from runbooks.core.errors import CommandFailed, NotVerified

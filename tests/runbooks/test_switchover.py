@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.settings import Dns
+from infra.sections import Dns
 from runbooks.adapters import route53
 from runbooks.core.command import Request
 from runbooks.core.errors import Failed, NotReady, SeparuhError, Undone

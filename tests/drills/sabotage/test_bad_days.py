@@ -12,7 +12,8 @@ from dataclasses import replace
 import pytest
 
 from infra.images import of_role
-from infra.settings import MiB, Site
+from infra.sections import MiB
+from infra.settings import Site
 from runbooks.core.errors import Exit, NotReady, Undone
 from runbooks.core.procedure import carry_out
 from runbooks.core.run import Run
