@@ -68,7 +68,7 @@ def test_who_has_no_time_left_is_told_and_the_rest_wait_on() -> None:
     asyncio.run(scene())
 
 
-def test_it_can_go_away_again_and_the_look_out_ends_with_the_service() -> None:
+def test_it_can_go_away_again() -> None:
     answers = iter((True, False, True))
 
     async def look() -> bool:
@@ -80,10 +80,28 @@ def test_it_can_go_away_again_and_the_look_out_ends_with_the_service() -> None:
             vigil.miss()
             await vigil.wait(now() + 60)
         assert next(answers, None) is None
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["with the service", "by an error of ours"])
+def test_where_nobody_looks_any_more_requests_see_for_themselves(ended: bool) -> None:
+    began = asyncio.Event()
+
+    async def look() -> bool:
+        began.set()
+        await asyncio.sleep(60 if ended else 0)
+        raise ZeroDivisionError
+
+    async def scene() -> None:
+        vigil = Vigil(look)
         vigil.miss()
-        vigil.end()
-        with pytest.raises(TimeoutError):
-            await vigil.wait(now() + 2 * BETWEEN)
+        looking = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        await began.wait()
+        if ended:
+            vigil.end()
+        await vigil.wait(now() + 5)
+        await asyncio.gather(*looking, return_exceptions=True)
 
     asyncio.run(scene())
 

@@ -35,7 +35,9 @@ class Vigil:
                 await self._there.wait()
 
     async def _look_out(self, there: asyncio.Event) -> None:
-        while not await self._look():
-            await asyncio.sleep(BETWEEN)
-        self._there = None
-        there.set()
+        try:
+            while not await self._look():
+                await asyncio.sleep(BETWEEN)
+        finally:  # also where nobody looks any more: then requests see for themselves
+            self._there = None
+            there.set()
