@@ -63,8 +63,8 @@ def main() -> None:
     options.add_argument("--kinds", nargs="*", help="these alone, such as site link-in (else all)")
     asked = options.parse_args()
     held = [Held(*each) for each in KINDS if not asked.kinds or "-".join(filter(None, each)) in asked.kinds]
-    for _ in range(asked.rounds):
-        for each in held:
+    for n in range(asked.rounds):
+        for each in held if n % 2 == 0 else reversed(held):  # each kind from either site: all but one move the leader
             each.figures.append(hold(asked.stack, each, asked.rate))
         (ROOT / "docs" / "bench-failover.md").write_text(page(held, asked.rate))
 
