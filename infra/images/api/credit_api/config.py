@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PATH = Path("/config/api.json")
+LEAST = 1.0  # seconds left to a statement that is sent: one that is cut costs its session, and others their turn
 
 
 class ConfigError(Exception):
@@ -35,6 +36,6 @@ def read(path: Path = PATH) -> Config:
         config = Config(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(f"{path}: {error}") from error
-    if config.connections < 1 or config.deadline <= 0:
-        raise ConfigError(f"{path}: connections must be at least 1, and deadline more than 0 seconds")
+    if config.connections < 1 or config.deadline <= LEAST:
+        raise ConfigError(f"{path}: connections must be at least 1, and deadline more than {LEAST:g} s")
     return config

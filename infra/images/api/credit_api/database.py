@@ -15,16 +15,13 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from credit_api.config import Config
+from credit_api.config import LEAST, Config
 from credit_api.refusals import BUSY, BY_SQLSTATE, UNKNOWN, Refused
 from credit_api.retry import Fate, fate, is_away
 from credit_api.vigil import Vigil
 
 Row = dict[str, Any]
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.4
-LEAST = (
-    1.0  # seconds left to a statement when it is sent: one that is cut costs its session, and those behind it theirs
-)
 LOOK = 1.0  # seconds for the database to say whether it takes writes
 
 
