@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,15 +56,16 @@ class Stack:
             env={**os.environ, "NO_COLOR": "1", **self._environment},
         )
 
-    def inv(self, *verb: str, code: int = 0, within: float = 120) -> str:
-        """Run `./inv VERB` and return what it says; it must end with `code`."""
+    def inv(self, *verb: str, code: int | Collection[int] = 0, within: float = 120) -> str:
+        """Run `./inv VERB` and return what it says; it must end with `code`, or with one of them."""
         process = self.begin(*verb)
         try:
             said, _ = process.communicate(timeout=within)
         except subprocess.TimeoutExpired:
             kill(process)
             raise
-        assert process.returncode == code, f"inv {' '.join(verb)} ended with {process.returncode}:\n{said}"
+        codes = (code,) if isinstance(code, int) else code
+        assert process.returncode in codes, f"inv {' '.join(verb)} ended with {process.returncode}:\n{said}"
         return said
 
     def journals(self) -> int:

@@ -91,10 +91,8 @@ def test_a_fault_is_survived(stack: Stack, fault: tuple[str, ...]) -> None:
 
 def game_day(stack: Stack, *options: str) -> str:
     """Hold one, which ends done or degraded."""
-    runner = stack.begin("drill.failover", "--kind", *options, "--yes")
-    said, _ = runner.communicate(timeout=AT_MOST)
-    assert runner.returncode in (Exit.DONE, Exit.DEGRADED), said
-    return said
+    ends = (Exit.DONE, Exit.DEGRADED)
+    return stack.inv("drill.failover", "--kind", *options, "--yes", code=ends, within=AT_MOST)
 
 
 def evidence(stack: Stack) -> dict[str, Any]:
