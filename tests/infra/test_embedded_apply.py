@@ -27,6 +27,20 @@ def chain(length: int) -> Plan:
     return Plan(changes=tuple(changes))
 
 
+@pytest.fixture(autouse=True)
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is asked of an engine."""
+    monkeypatch.setattr(Engines, "client", lambda *_: None)
+
+
+def failing(planned: Plan, root: Path) -> tuple[list[str], str]:
+    """Carry a plan out that fails; return the names of what was done, and what is said."""
+    done: list[str] = []
+    with pytest.raises(ApplyFailed) as failed:
+        apply(planned, Engines(settings(root, "emb")), lambda change, _: done.append(change.name))
+    return done, str(failed.value)
+
+
 @pytest.mark.parametrize(
     ("error", "cause"),
     [
@@ -48,12 +62,9 @@ def test_the_cause_comes_first_and_a_few_names_are_enough(
             raise error
 
     monkeypatch.setattr(embedded, "make", make)
-    monkeypatch.setattr(Engines, "client", lambda *_: None)
-    done: list[str] = []
-    with pytest.raises(ApplyFailed) as failed:
-        apply(chain(9), Engines(settings(tmp_path, "emb")), lambda change, _: done.append(change.name))
+    done, said = failing(chain(9), tmp_path)
     assert done == [f"member-{n}" for n in range(1, 6)]
-    assert str(failed.value).splitlines() == [
+    assert said.splitlines() == [
         cause,
         "Done before: create member-1, create member-2, create member-3 and 2 more; 4 of 9 changes are left. "
         "See to that place, then run the same again: it goes on from here",
@@ -76,13 +87,9 @@ def test_what_an_engine_will_not_let_go_keeps_only_what_waits_for_it(
     ]
     waits = Change(verb="create", kind="container", name="anew", place="jkt", after=tuple(rest))
     monkeypatch.setattr(embedded, "make", make)
-    monkeypatch.setattr(Engines, "client", lambda *_: None)
-    done: list[str] = []
-    planned = Plan(changes=(member, *rest, waits))
-    with pytest.raises(ApplyFailed) as failed:
-        apply(planned, Engines(settings(tmp_path, "emb")), lambda change, _: done.append(change.name))
+    done, said = failing(Plan(changes=(member, *rest, waits)), tmp_path)
     assert sorted(done) == ["data", "link", "member"]
-    first, second = str(failed.value).splitlines()
+    first, second = said.splitlines()
     assert first == (
         "jkt: discard network lan: the engine says: network lan has active endpoints, "
         "and where no container is on it, restart the engine"
@@ -99,8 +106,6 @@ def test_an_engine_that_is_gone_is_asked_for_nothing_more(tmp_path: Path, monkey
         raise requests.ConnectionError("refused")
 
     monkeypatch.setattr(embedded, "make", make)
-    monkeypatch.setattr(Engines, "client", lambda *_: None)
     changes = tuple(Change(verb="remove", kind="container", name=f"member-{n}", place="jkt") for n in range(50))
-    with pytest.raises(ApplyFailed):
-        apply(Plan(changes=changes), Engines(settings(tmp_path, "emb")), lambda change, _: None)
+    failing(Plan(changes=changes), tmp_path)
     assert len(asked) < len(changes), "what was under way ends, and that is all"
