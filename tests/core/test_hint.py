@@ -42,6 +42,15 @@ def test_a_line_is_not_broken_in_a_command() -> None:
     assert seen.getvalue().endswith("./inv rejoin --stack lab one\n")
 
 
+def test_a_line_is_printed_as_it_is_unless_markup_is_asked_for() -> None:
+    """rich takes what stands in brackets for its markup, and would leave it out."""
+    seen = io.StringIO()
+    screen = Screen("lab", file=seen, width=80)
+    screen.print("pgBackRest ended with [bold] and [042]")
+    screen.print("[green]done[/green]", markup=True)
+    assert seen.getvalue() == "pgBackRest ended with [bold] and [042]\ndone\n"
+
+
 def test_every_other_verb_takes_a_stack() -> None:
     verbs = importlib.import_module("tasks").ns
     without = [name for name in verbs.task_names if "stack" not in {each.name for each in verbs[name].get_arguments()}]
