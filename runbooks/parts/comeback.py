@@ -60,7 +60,7 @@ def see_it_come(run: Run) -> None:
 def _restart(run: Run) -> None:
     engine, name = run.estate.place(here(run)), container(run.settings, here(run), "db")
     run.estate.console.print(
-        f"{name} runs on beside a leader of another history: it is restarted, so that Patroni rewinds it",
+        f"{name} runs on beside a leader of another history: it is restarted, so that Patroni rewinds it"
     )
     engine.do(docker.stop(name))
     engine.do(docker.start(name))

@@ -14,7 +14,7 @@ class Vigil:
     def __init__(self, look: Callable[[], Awaitable[bool]]) -> None:
         """`look` asks whether it is there, and takes writes."""
         self._look = look
-        self._there: asyncio.Event | None = None  # while it is away
+        self._back: asyncio.Event | None = None  # while it is away
         self._watch: asyncio.Task[None] | None = None
 
     def end(self) -> None:
@@ -24,20 +24,20 @@ class Vigil:
 
     def miss(self) -> None:
         """Look out for it: a statement has failed as every other would."""
-        if self._there is None:
-            self._there = asyncio.Event()
-            self._watch = asyncio.create_task(self._look_out(self._there))
+        if self._back is None:
+            self._back = asyncio.Event()
+            self._watch = asyncio.create_task(self._look_out(self._back))
 
     async def wait(self, until: float) -> None:
         """Return as soon as it is there. TimeoutError: not by `until`, on the loop's clock."""
-        if self._there is not None:
+        if self._back is not None:
             async with asyncio.timeout_at(until):
-                await self._there.wait()
+                await self._back.wait()
 
-    async def _look_out(self, there: asyncio.Event) -> None:
+    async def _look_out(self, back: asyncio.Event) -> None:
         try:
             while not await self._look():
                 await asyncio.sleep(BETWEEN)
         finally:  # also where nobody looks any more: then requests see for themselves
-            self._there = None
-            there.set()
+            self._back = None
+            back.set()
