@@ -14,7 +14,7 @@ from graphlib import TopologicalSorter
 import requests
 from docker.errors import APIError, DockerException
 
-from infra.embedded_change import make
+from infra.embedded_change import HeldByNothing, make
 from infra.embedded_plan import Change, Plan, removal
 from infra.engines import Engines
 from infra.settings import SettingsError
@@ -22,7 +22,6 @@ from infra.settings import SettingsError
 AT_ONCE = 4
 NAMED = 3  # changes that a failure tells by name
 REMOVALS = ("remove", "discard")
-LEAKED = "active endpoints"
 
 Report = Callable[[Change, float], None]  # what was done, and the seconds it took
 
@@ -31,17 +30,18 @@ class ApplyFailed(SettingsError):
     """A change could not be made; the message says which, where and why, what was done before, and how to go on."""
 
 
-def apply(planned: Plan, engines: Engines, report: Report) -> None:
+def apply(planned: Plan, engines: Engines, report: Report) -> Sequence[str]:
     """Carry out `planned`, each change after those it names, at most AT_ONCE at a time. ApplyFailed in the middle.
 
     Nothing more is begun after a change that failed; but where an engine would not remove something, all that does not
-    wait for that is removed still.
+    wait for that is removed still. Returns a sentence for each network that stays though nothing is on it.
     """
     order = TopologicalSorter({change: change.after for change in planned.changes})
     order.prepare()
     done: list[Change] = []
     running: dict[Future[float], Change] = {}
     failed: list[tuple[Change, Exception]] = []
+    stay: list[str] = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
         while order.is_active():
             for change in order.get_ready():
@@ -54,7 +54,11 @@ def apply(planned: Plan, engines: Engines, report: Report) -> None:
                 try:
                     seconds = future.result()
                 except (DockerException, requests.RequestException, OSError) as error:
-                    failed.append((change, error))
+                    if isinstance(error, HeldByNothing) and change.verb in REMOVALS:
+                        stay.append(_stays(change))
+                        order.done(change)
+                    else:
+                        failed.append((change, error))
                 else:
                     report(change, seconds)
                     done.append(change)
@@ -63,14 +67,18 @@ def apply(planned: Plan, engines: Engines, report: Report) -> None:
                 running = {future: change for future, change in running.items() if not future.cancel()}
     if failed:
         raise ApplyFailed(_failure(failed, done, len(planned.changes))) from failed[0][1]
+    return stay
 
 
-def down(engines: Engines, *, volumes: bool, report: Report, only: Collection[str] = (), role: str = "") -> None:
+def down(
+    engines: Engines, *, volumes: bool, report: Report, only: Collection[str] = (), role: str = ""
+) -> Sequence[str]:
     """Remove every container and network of the stack, and its volumes where `volumes` says so; or of one `role`.
 
-    EngineUnreachable where a place does not answer, unless `only` names others. ApplyFailed in the middle.
+    EngineUnreachable where a place does not answer, unless `only` names others. ApplyFailed in the middle. Returns what
+    `apply` returns.
     """
-    apply(removal(engines, volumes=volumes, only=only, role=role), engines, report)
+    return apply(removal(engines, volumes=volumes, only=only, role=role), engines, report)
 
 
 def _timed(change: Change, engines: Engines) -> float:
@@ -99,6 +107,12 @@ def _failure(failed: Sequence[tuple[Change, Exception]], done: Sequence[Change],
 def _cause(error: Exception) -> str:
     if not isinstance(error, APIError):
         return f"the engine went away or did not answer ({type(error).__name__}: {error})"
-    # Seen of dockerd 20.10: an endpoint of a container that is no more, which nothing but its restart lets go.
-    leaked = ", and where no container is on it, restart the engine" if LEAKED in str(error.explanation) else ""
-    return f"the engine says: {error.explanation}{leaked}"
+    return f"the engine says: {error.explanation}"
+
+
+def _stays(change: Change) -> str:
+    return (
+        f"{change.place or 'link'}: network {change.name} stays, with nothing on it: its engine counted an endpoint too "
+        "many, as older versions of Docker can. It harms nothing, and the next `up` uses it; to be rid of it, restart "
+        "the engine and say `down` again"
+    )

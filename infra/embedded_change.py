@@ -21,12 +21,25 @@ from infra.embedded_plan import PROVISIONAL, Change
 from infra.present import STACK_LABEL, labels
 from infra.uploads import archive
 
+LEAKED = "active endpoints"
 CONFLICT = 409  # HTTP
 AMBIGUOUS = 400  # a network's name that two have; and whatever else is wrong with a request
 
 
+class HeldByNothing(APIError):
+    """The engine keeps a network for an endpoint that no container has.
+
+    Docker 20.10 counts a network's endpoints beside the endpoints themselves, and two that go at once can be taken for
+    one. Only the engine's restart counts anew; whoever declares the network meanwhile finds it, and can use it.
+    """
+
+    def __init__(self, error: APIError) -> None:
+        said = f"{error.explanation}, though no container is on it: restart the engine, which then counts anew"
+        super().__init__(str(error), error.response, said)
+
+
 def make(change: Change, client: docker.DockerClient) -> None:
-    """Carry out `change`. Raises what the docker client raises."""
+    """Carry out `change`. Raises what the docker client raises, and HeldByNothing of a network that is to go."""
     one, api = change.declared, client.api
     if one is None:
         _remove(change.kind, change.name, client, discard=change.verb == "discard")
@@ -59,9 +72,20 @@ def _remove(kind: str, name: str, client: docker.DockerClient, *, discard: bool 
             api.remove_volume(name)
         else:
             for network in _named(name, client):
-                for endpoint in api.inspect_network(network)["Containers"]:
-                    api.disconnect_container_from_network(endpoint, network, force=True)
-                api.remove_network(network)
+                _remove_network(network, client)
+
+
+def _remove_network(network: str, client: docker.DockerClient) -> None:
+    api = client.api
+    for endpoint in api.inspect_network(network)["Containers"].values():
+        with suppress(NotFound):
+            api.disconnect_container_from_network(endpoint["Name"], network, force=True)
+    try:
+        api.remove_network(network)
+    except APIError as error:
+        if LEAKED in str(error.explanation) and not api.inspect_network(network)["Containers"]:
+            raise HeldByNothing(error) from error
+        raise
 
 
 def _create(change: Change, one: Declared, client: docker.DockerClient) -> None:

@@ -71,7 +71,8 @@ def _remove(engines: Engines, places: Collection[str], volumes: bool, console: S
         embedded.down(engines, volumes=True, report=report, only=only, role=DRILL)
         if maker(engines, places) == PULUMI and (cli := choose(engines, say, places).cli):
             pulumi_engine.down(engines.settings, ROOT, cli, only=only)
-        embedded.down(engines, volumes=volumes, report=report, only=only)
+        for network in embedded.down(engines, volumes=volumes, report=report, only=only):
+            console.print(network)
     except (pulumi_engine.PulumiFailed, embedded.ApplyFailed) as failure:
         raise Failed(str(failure)) from failure
 

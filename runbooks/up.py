@@ -108,7 +108,8 @@ def _embedded(
 
     with alone:
         try:
-            apply(planned, engines, report)
+            for network in apply(planned, engines, report):
+                console.print(network)
         except ApplyFailed as failure:
             raise Failed(str(failure)) from failure
 

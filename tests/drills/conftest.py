@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.drills.containers import KINDS, labelled
+from tests.drills.containers import remains
 from tests.drills.stack import Stack
 
 
@@ -27,7 +27,7 @@ def stack() -> Iterator[Stack]:
     finally:
         if not standing:
             clear(drilled)
-            assert not [name for kind in KINDS for name in labelled(kind, drilled.name)]
+            assert not any(remains(drilled.name).values())
         drilled.close()
 
 

@@ -21,7 +21,7 @@ from infra.uploads import archive
 from runbooks.parts.repositories import cluster
 from tests.drills import likeness
 from tests.drills.by_hand import AGAIN, FIRST_UP, NAME, ByHand, documented
-from tests.drills.containers import KINDS, identities, labelled
+from tests.drills.containers import KINDS, identities, labelled, remains
 from tests.drills.customer import pays
 from tests.drills.made import files, held, with_the_embedded_engines_marks
 from tests.drills.stack import docker, until
@@ -50,7 +50,7 @@ def hand(cli: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ByHand
         yield typed
     finally:
         typed.stack.inv("down", "--volumes", "--confirm", NAME, within=AGAIN)
-        assert not [name for kind in KINDS for name in labelled(kind, NAME)]
+        assert not any(remains(NAME).values())
         assert not json.loads(typed.pulumi("stack export"))["deployment"].get("resources")
 
 

@@ -12,9 +12,12 @@ from docker.errors import APIError
 
 from infra import embedded
 from infra.embedded import ApplyFailed, apply
+from infra.embedded_change import HeldByNothing
 from infra.embedded_plan import Change, Plan
 from infra.engines import Engines
 from tests.infra.estate_of_three import settings
+
+BUSY = APIError("403", explanation="network lan has active endpoints")
 
 
 def chain(length: int) -> Plan:
@@ -74,11 +77,11 @@ def test_the_cause_comes_first_and_a_few_names_are_enough(
 def test_what_an_engine_will_not_let_go_keeps_only_what_waits_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A network with a leaked endpoint: the volumes go all the same, and it is said what helps."""
+    """A network that a container of somebody else is on: the volumes go all the same."""
 
     def make(change: Change, client: Any) -> None:
         if change.name == "lan":
-            raise APIError("403", explanation="network lan has active endpoints")
+            raise BUSY
 
     member = Change(verb="discard", kind="container", name="member", place="jkt")
     rest = [
@@ -90,11 +93,40 @@ def test_what_an_engine_will_not_let_go_keeps_only_what_waits_for_it(
     done, said = failing(Plan(changes=(member, *rest, waits)), tmp_path)
     assert sorted(done) == ["data", "link", "member"]
     first, second = said.splitlines()
-    assert first == (
-        "jkt: discard network lan: the engine says: network lan has active endpoints, "
-        "and where no container is on it, restart the engine"
-    )
+    assert first == "jkt: discard network lan: the engine says: network lan has active endpoints"
     assert "2 of 5 changes are left" in second
+
+
+def test_a_network_held_by_nothing_stays_and_that_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was to come after it is done; it is told by name, with what helps, and is not among what was removed."""
+
+    def make(change: Change, client: Any) -> None:
+        if change.name == "lan":
+            raise HeldByNothing(BUSY)
+
+    lan = Change(verb="remove", kind="network", name="lan", place="jkt")
+    after = Change(verb="remove", kind="network", name="link", place="", after=(lan,))
+    monkeypatch.setattr(embedded, "make", make)
+    done: list[str] = []
+    (said,) = apply(
+        Plan(changes=(lan, after)),
+        Engines(settings(tmp_path, "emb")),
+        lambda change, _: done.append(change.name),
+    )
+    assert done == ["link"]
+    assert said.startswith("jkt: network lan stays, with nothing on it")
+    assert "restart the engine" in said
+
+
+def test_a_network_held_by_nothing_cannot_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(change: Change, client: Any) -> None:
+        raise HeldByNothing(BUSY)
+
+    monkeypatch.setattr(embedded, "make", make)
+    _, said = failing(Plan(changes=(Change(verb="replace", kind="network", name="lan", place="jkt"),)), tmp_path)
+    assert "has active endpoints, though no container is on it: restart the engine" in said
 
 
 def test_an_engine_that_is_gone_is_asked_for_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
