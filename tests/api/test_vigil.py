@@ -68,8 +68,9 @@ def test_who_has_no_time_left_is_told_and_the_rest_wait_on() -> None:
     asyncio.run(scene())
 
 
-def test_it_can_go_away_again() -> None:
-    answers = iter((True, False, True))
+def test_it_can_go_away_again_and_each_time_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """But not what the first look finds there: a statement may fail for a session's sake."""
+    answers = iter((True, False, False, True))
 
     async def look() -> bool:
         return next(answers)
@@ -82,6 +83,9 @@ def test_it_can_go_away_again() -> None:
         assert next(answers, None) is None
 
     asyncio.run(scene())
+    away, back = capsys.readouterr().out.splitlines()
+    assert away == "the database is away: looking for it each 0.25 s, requests wait"
+    assert back.startswith("the database is back after 0.")
 
 
 @pytest.mark.parametrize("ended", [True, False], ids=["with the service", "by an error of ours"])

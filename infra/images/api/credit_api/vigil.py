@@ -35,9 +35,16 @@ class Vigil:
                 await self._back.wait()
 
     async def _look_out(self, back: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        since, away = loop.time(), False
         try:
             while not await self._look():
+                if not away:
+                    print(f"the database is away: looking for it each {BETWEEN} s, requests wait", flush=True)
+                away = True
                 await asyncio.sleep(BETWEEN)
+            if away:
+                print(f"the database is back after {loop.time() - since:.1f} s", flush=True)
         finally:  # also where nobody looks any more: then requests see for themselves
             self._back = None
             back.set()
