@@ -27,6 +27,7 @@ def whole(text: str, stack: str) -> str:
     return _VERB.sub(lambda found: found[0] if found[1] in WITHOUT_STACK else f"{found[0]} --stack {stack}", text)
 
 
+UNBROKEN = 200  # columns: what a log or another program reads is not folded as on a narrow screen
 AS_IT_IS = {"markup": False, "highlight": False, "soft_wrap": True}
 
 
@@ -36,6 +37,8 @@ class Screen(Console):
     def __init__(self, stack: str, **options: Any) -> None:
         """`options` are those of rich's Console."""
         super().__init__(**options)
+        if not (self.is_terminal or "width" in options or "COLUMNS" in os.environ):
+            self.width = UNBROKEN
         self._of = stack
 
     def print(self, *objects: Any, **options: Any) -> None:

@@ -6,6 +6,7 @@ import importlib
 import io
 
 import pytest
+from rich.table import Table
 
 from runbooks.core.hint import WITHOUT_STACK, Screen, whole
 
@@ -49,6 +50,18 @@ def test_a_line_is_printed_as_it_is_unless_markup_is_asked_for() -> None:
     screen.print("pgBackRest ended with [bold] and [042]")
     screen.print("[green]done[/green]", markup=True)
     assert seen.getvalue() == "pgBackRest ended with [bold] and [042]\ndone\n"
+
+
+@pytest.mark.parametrize("columns", ["", "60"])
+def test_a_table_is_folded_only_to_a_width_that_somebody_wants(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    table, seen = Table("run", "outcome"), io.StringIO()
+    table.add_row("20261128T232932Z-up-bfa827", "a step failed, and what was done before it was undone again")
+    Screen("lab", file=seen).print(table)
+    longest = max(len(line) for line in seen.getvalue().splitlines())
+    assert longest <= 60 if columns else longest > 80
 
 
 def test_every_other_verb_takes_a_stack() -> None:
