@@ -6,11 +6,13 @@ Nothing heavy is imported here: `inv --list` answers at once.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
 from invoke import Collection, Context, task
 
+HELP = {"-h", "--help"}  # Invoke takes it for the operand of a verb that has one
 STACK = {"stack": "the stack (else SEPARUH_STACK, else dev)", "debug": "show tracebacks"}
 HOSTS = STACK | {"stack": "the stack whose places they are (else staging)"}
 PLAN = {"plan": "show what would be done, with expected seconds a step; change nothing"}
@@ -25,6 +27,9 @@ BACKUP = {
 
 def call(verb: str, debug: bool, **options: Any) -> None:
     """Call the function that `verb` ("module" or "module.function") names in `runbooks`, and exit with its code."""
+    if HELP & {value for value in options.values() if isinstance(value, str)}:
+        typed = [word for word in sys.argv if word not in HELP]
+        os.execv(sys.executable, [sys.executable, *typed[:-1], "--help", typed[-1]])  # noqa: S606 - what was typed
     outcome = importlib.import_module("runbooks.core.outcome")
     module, _, function = verb.partition(".")
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from runbooks.core.errors import LeaseHeld, NotReady
+from contextlib import suppress
+
+from runbooks.core.errors import LeaseHeld, NotReady, SeparuhError
 from runbooks.core.hold import keepers
 from runbooks.core.host import Estate
 from runbooks.core.journal import Head
 from runbooks.core.lease import Lease
+from runbooks.core.origin import find_runbook
 from runbooks.core.quorum import NoQuorum
 from runbooks.core.session import open_stack
 
@@ -31,7 +34,15 @@ def lease(stack: str, forget: str) -> None:
             return
     print(f"held by {holder.owner} since {holder.since}: {holder.reason} (run {holder.run})" if holder else "free")
     if head and not (holder and holder.run == head.id):
-        print(f"run {head.id} died in step {head.begun}: ./inv {head.runbook} --resume --stack {settings.stack}")
+        print(f"run {head.id} died in step {head.begun}: {onward(head)} --stack {settings.stack}")
+
+
+def onward(head: Head) -> str:
+    """Return what goes on with a dead run, with what is typed behind its verb without an option."""
+    operand = ""
+    with suppress(SeparuhError, ImportError):  # a runbook of another checkout
+        operand = head.arguments.get(find_runbook(head.runbook).operand, "")
+    return " ".join(filter(None, ("./inv", head.runbook, operand, "--resume")))
 
 
 def _forget(lease: Lease, head: Head | None, run_id: str, living: bool) -> None:
