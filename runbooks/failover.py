@@ -120,9 +120,9 @@ RUNBOOK = Runbook(
     prechecks=(
         stricken.the_target_can_lead,
         stricken.something_is_lost,
-        stricken.the_others_cannot_decide,
         losses.what_may_be_lost_is_said,
-        naming.the_name_can_be_moved,
+        stricken.the_others_cannot_decide,
+        naming.say_whether_the_name_can_be_moved,
     ),
     steps=steps,
     touches_serving=True,

@@ -8,6 +8,7 @@ from runbooks.adapters.route53 import Pair
 from runbooks.core.errors import CommandFailed, NotReady
 from runbooks.core.run import Run
 from runbooks.parts.movable import target
+from runbooks.parts.point import say
 
 
 def the_name_can_be_moved(run: Run) -> None:
@@ -17,6 +18,14 @@ def the_name_can_be_moved(run: Run) -> None:
             found(run, run.settings.dns)
         except CommandFailed as failure:
             raise NotReady(f"{failure}\nthe name cannot be moved: mend that, or leave separuh:dns out") from failure
+
+
+def say_whether_the_name_can_be_moved(run: Run) -> None:
+    """Likewise, but refuse nothing: a site that is to lead today cannot wait for a name."""
+    try:
+        the_name_can_be_moved(run)
+    except NotReady as failure:
+        say(run, f"{failure}\nthe name stays as it is then, and all else is done")
 
 
 def point_the_name(run: Run) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.sections import Dns
 from runbooks.core.errors import NotReady, Undone
 from runbooks.core.run import Run
 from runbooks.failover import FENCE, RUNBOOK
@@ -15,6 +16,7 @@ from runbooks.parts import stricken
 from tests.core.fake import SETTINGS
 from tests.runbooks.fake import World
 from tests.runbooks.fake_failover import Stricken
+from tests.runbooks.fake_names import FakeNames
 from tests.runbooks.test_every_runbook import carry_through, run_in, world_of
 
 LOST = {"unit-one-db-1", "unit-one-etcd-1", "unit-wit-etcd-1"}
@@ -79,6 +81,13 @@ def _carried_through(made: World, folder: Path, fenced: str) -> Run:
     arguments = {"to": "two", "fenced": fenced}
     before: Callable[[Run], None] = lambda run: setattr(run, "arguments", arguments)  # noqa: E731
     return carry_through(made, replace(RUNBOOK, prechecks=(before, *RUNBOOK.prechecks)), folder)
+
+
+def test_what_may_be_lost_is_told_also_where_a_word_is_wanted_first(tmp_path: Path) -> None:
+    made, _ = world(tmp_path, mute={"one", "wit"})
+    with pytest.raises(NotReady, match="--fenced one or --fenced wit"):
+        carry_through(made, RUNBOOK, tmp_path)
+    assert "two was in sync" in told(made)
 
 
 def test_one_vote_set_aside_is_enough(tmp_path: Path) -> None:
@@ -147,6 +156,19 @@ def test_with_strict_durability_nobody_is_let_in_before_a_standby_is_there(tmp_p
     run = carry_through(made, RUNBOOK, tmp_path)
     assert any("durability is strict" in reason for reason in run.reasons)
     assert not any("pg_logical_emit_message" in line and "pooler" in line for line in made.done)
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_name_that_cannot_be_moved_keeps_no_site_from_leading(silent: bool, tmp_path: Path) -> None:
+    """It is told before, in the record and in the end; all else is done."""
+    made, seen = world(tmp_path)
+    made.settings = replace(SETTINGS, dns=Dns(zone="Z1", name="pay.example"))
+    made.names = FakeNames({"one": {"Failover": "PRIMARY"}, "two": {"Failover": "SECONDARY"}}, silent)
+    run = carry_through(made, RUNBOOK, tmp_path)
+    assert seen.leads
+    assert made.names.records["two"]["Failover"] == ("SECONDARY" if silent else "PRIMARY")
+    assert ("the name stays as it is" in told(made)) is silent
+    assert any("Point the name at the site" in reason for reason in run.reasons) is silent
 
 
 def test_the_fence_can_be_taken_back() -> None:

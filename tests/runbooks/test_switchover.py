@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from infra.sections import Dns
-from runbooks.adapters import route53
-from runbooks.core.command import Request
 from runbooks.core.errors import Failed, NotReady, SeparuhError, Undone
 from runbooks.core.run import Run
 from runbooks.parts import moving
@@ -19,6 +16,7 @@ from runbooks.switchover import RUNBOOK, STEPS, _goal
 from tests.core.fake import SETTINGS
 from tests.runbooks.fake import World
 from tests.runbooks.fake_move import SESSION
+from tests.runbooks.fake_names import FakeNames
 from tests.runbooks.test_every_runbook import carry_through, run_in
 
 
@@ -181,21 +179,6 @@ def test_a_name_follows_the_leader_where_there_is_one(tmp_path: Path, monkeypatc
     carry_through(world, RUNBOOK, tmp_path)
     assert world.names.records == {"one": {"Failover": "SECONDARY"}, "two": {"Failover": "PRIMARY"}}
     assert len(RUNBOOK.table(run_in(World(), RUNBOOK))) == len(RUNBOOK.table(run_in(world, RUNBOOK))) - 1
-
-
-class FakeNames:
-    """Both records of one name."""
-
-    def __init__(self, records: dict[str, dict[str, str]]) -> None:
-        self.records = records
-
-    def ask(self, request: Request[Any]) -> Any:
-        return route53.Pair(self.records)
-
-    def do(self, request: Request[Any]) -> None:
-        changes = request.params["ChangeBatch"]["Changes"]
-        created = [change["ResourceRecordSet"] for change in changes if change["Action"] == "CREATE"]
-        self.records = dict(zip(self.records, created, strict=True))
 
 
 def test_one_goal_is_named(tmp_path: Path) -> None:
