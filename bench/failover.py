@@ -105,8 +105,8 @@ def page(held: Sequence[Held], rate: int) -> str:
             *rows,
             "",
             "New leader: from the order to strike, which with containers takes effect a moment later, to another that "
-            "takes writes, while the RTO begins with the last payment before; in sync again: from the fault's end. Both "
-            "are medians.",
+            "takes writes, while the RTO begins with the last payment before; in sync again: from the fault's end. "
+            "Both are medians.",
             "",
             *(line for each in held for line in (f"## {each.name}", "", *plot(each.measured("rto_seconds")), "")),
         )
