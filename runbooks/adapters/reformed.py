@@ -69,8 +69,9 @@ rm -rf "$kept"
 """
 # Made in a copy, where nobody reaches it: what it must forget is forgotten before anybody reads.
 _PART = """
-if [ "$(cat /data/reformed 2> /dev/null)" = "$1" ] || [ -e /data/alone ]; then exit 0; fi
-rm -rf /data/alone.new
+alone=/data/alone-$1
+if [ "$(cat /data/reformed 2> /dev/null)" = "$1" ] || [ -e "$alone" ]; then exit 0; fi
+rm -rf /data/alone.new /data/alone-*
 cp -a /data/etcd /data/alone.new
 peer=http://127.0.0.1:12380 client=http://127.0.0.1:12379
 etcd --name "$0" --data-dir /data/alone.new --force-new-cluster --log-level error \\
@@ -86,17 +87,17 @@ done
 for key; do ctl del "$key" > /dev/null; done
 kill $!
 wait $! || true
-mv /data/alone.new /data/alone
+mv /data/alone.new "$alone"
 """
-_UNPART = "rm -rf /data/alone /data/alone.new"
+_UNPART = "rm -rf /data/alone.new /data/alone-*"
 _SWAP = f"""
 {_JOINING}
-if [ -e /data/alone ]; then
+if [ -e "/data/alone-$1" ]; then
   if [ -e /data/etcd ]; then
     rm -rf /data/old
     mv /data/etcd /data/old
   fi
-  mv /data/alone /data/etcd
+  mv "/data/alone-$1" /data/etcd
   echo "$1" > /data/reformed
 fi
 rm -rf /data/old
@@ -144,17 +145,17 @@ def bar(name: str, run: str, token: str, peers: Mapping[str, str]) -> Command[st
 
 
 def is_barred(name: str, run: str) -> Command[bool]:
-    """Ask the engine's machine whether that was done; a voter that is not there is none."""
-    script = (
-        'image=$(docker container inspect --format "{{.Image}}" "$1") && docker run --rm --network none '
-        '--volume "$1-data:/data:ro" --entrypoint sh "$image" -c "[ -e \\"/data/before-$2/barred\\" ] && echo barred"'
-    )
-    argv = ("sh", "-c", f"{script} || true", "sh", name, run)
-    return Command(argv=argv, parse=lambda said: said.strip() == "barred", within=30)
+    """Ask the engine's machine whether that was done. CommandFailed where there is no such container."""
+    return _has(name, f"before-{run}/barred")
+
+
+def is_begun(name: str, run: str) -> Command[bool]:
+    """Ask likewise whether that was begun, so that there is something to give back."""
+    return _has(name, f"before-{run}")
 
 
 def unbar(name: str, run: str) -> Command[str]:
-    """Give the voter back what `bar` took from it; it stays stopped."""
+    """Give the voter back what `bar` took from it. It is stopped for that, and stays so."""
     return _beside("give-its-vote-back", name, _UNBAR, run)
 
 
@@ -174,6 +175,15 @@ def unpart(name: str) -> Command[str]:
 def swap(name: str, run: str, token: str, peers: Mapping[str, str]) -> Command[str]:
     """Put the copy in the place of its data; it stays stopped. Done already is no error."""
     return _beside("be-a-cluster-of-one", name, _SWAP, run, token, _list(peers))
+
+
+def _has(name: str, path: str) -> Command[bool]:
+    script = (
+        'image=$(docker container inspect --format "{{.Image}}" "$1") && docker run --rm --network none '
+        '--volume "$1-data:/data:ro" --entrypoint sh "$image" -c "[ -e \\"/data/$2\\" ] && echo there; true"'
+    )
+    argv = ("sh", "-c", script, "sh", name, path)
+    return Command(argv=argv, parse=lambda said: said.strip() == "there", within=30)
 
 
 def _beside(what: str, name: str, script: str, *arguments: str) -> Command[str]:

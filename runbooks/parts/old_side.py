@@ -16,14 +16,19 @@ from runbooks.core.run import Run
 from runbooks.parts.known import peer
 from runbooks.parts.movable import target
 from runbooks.parts.point import say
-from runbooks.parts.stricken import alone, other, others, sworn
+from runbooks.parts.stricken import alone, other, others, quorum, sworn, voters
 
 DATABASE_SECONDS = 10  # to stop by itself: one that is well hands over what it has, one that hangs is killed
 WAY = ("pooler", "gateway")  # by which customers reach a database
 
 
 def fence(run: Run) -> None:
-    """Stop the database of the other site, and without a quorum set aside each vote that can be reached."""
+    """Stop the database of the other site, and without a quorum set aside each vote that can be reached.
+
+    NotVerified where there is a quorum again, as when a dead run is finished later: whoever leads by it is well.
+    """
+    if not run.planning and alone(run) and quorum(voters(run)):
+        raise NotVerified("there is a quorum again, so Patroni decides by itself: ./inv status")
     fenced, open_ = list[str](), dict[str, str]()
     _note_what_runs(run)
     acts = [partial(_database, run, fenced, open_)]
@@ -39,7 +44,7 @@ def fence(run: Run) -> None:
         say(run, f"NOT FENCED: {name}: {why}")
     run.remember("open", open_)
     run.remember("fenced", fenced)
-    if alone(run) and not votes(run) and not sworn(run):
+    if not _is_enough(run):
         raise NotVerified(
             "no vote of the old cluster could be set aside: see above, and --fenced in ./inv --help failover"
         )
@@ -47,9 +52,9 @@ def fence(run: Run) -> None:
 
 
 def is_fenced(run: Run) -> bool:
-    """Say whether what was fenced does not run, and each of its votes is set aside."""
+    """Say whether what was fenced does not run, each of its votes is set aside, and it is enough."""
     fenced: list[str] | None = run.recall("fenced")
-    if fenced is None:
+    if fenced is None or not _is_enough(run):
         return False
     for place in others(run):
         names = [name for name in fenced if _is_at(run, place, name)]
@@ -73,7 +78,7 @@ def release(run: Run) -> None:
         etcd, database = (container(run.settings, place, role) for role in ("etcd", "db"))
         ran = run.recall("ran", [])
         try:
-            if alone(run):
+            if alone(run) and engine.ask(reformed.is_begun(etcd, run.id)):
                 engine.do(reformed.unbar(etcd, run.id))
             for name in (etcd, database, *(container(run.settings, place, role) for role in WAY)):
                 if name in ran:
@@ -105,6 +110,11 @@ def peers(run: Run, *places: Place) -> dict[str, str]:
 def token(run: Run) -> str:
     """Return the token of the cluster that this run makes."""
     return f"{run.settings.stack}-{run.id.rpartition('-')[2]}"
+
+
+def _is_enough(run: Run) -> bool:
+    """Say whether the old majority cannot come back: by a quorum that there is, a vote set aside, or a word given."""
+    return bool(not alone(run) or votes(run) or sworn(run))
 
 
 def _database(run: Run, fenced: list[str], open_: dict[str, str]) -> None:

@@ -48,6 +48,19 @@ def warning(run: Run) -> str:
     )
 
 
+def voters(run: Run) -> dict[str, Any]:
+    """Ask each place's voter how it stands; a Silence for one that does not answer."""
+    questions = {
+        place.name: partial(run.estate.member(place, "etcd").ask, etcd.status()) for place in run.settings.places
+    }
+    return gather(questions, WITHIN)
+
+
+def quorum(seen: dict[str, Any]) -> bool:
+    """Say whether one of them knows a leader."""
+    return any(not isinstance(said, Silence) and said.has_leader for said in seen.values())
+
+
 # -- prechecks
 
 
@@ -69,16 +82,16 @@ def the_target_can_lead(run: Run) -> None:
 
 def something_is_lost(run: Run) -> None:
     """See who decides: a quorum, or nobody. NotReady where a leader stands that commits: a switchover moves that."""
-    seen = _voters(run)
+    seen = voters(run)
     until = time.monotonic() + ELECTION
-    while not _quorum(seen) and _answering(seen) > 1 and time.monotonic() < until:
+    while not quorum(seen) and _answering(seen) > 1 and time.monotonic() < until:
         time.sleep(0.5)
-        seen = _voters(run)
+        seen = voters(run)
     for place in run.settings.places:
         said = seen[place.name]
         word = "is silent" if isinstance(said, Silence) else "has a quorum" if said.has_leader else "has no quorum"
         say(run, f"{place.name}: its etcd {word}")
-    run.remember("alone", not _quorum(seen))
+    run.remember("alone", not quorum(seen))
     if alone(run):
         if isinstance(silence := seen[target(run).name], Silence):
             name = container(run.settings, target(run), "etcd")
@@ -114,17 +127,6 @@ def the_others_cannot_decide(run: Run) -> None:
             f"has emptied it, and say which: --fenced {names[0]} or --fenced {names[1]}; nothing was changed"
         )
     say(run, warning(run))
-
-
-def _voters(run: Run) -> dict[str, Any]:
-    questions = {
-        place.name: partial(run.estate.member(place, "etcd").ask, etcd.status()) for place in run.settings.places
-    }
-    return gather(questions, WITHIN)
-
-
-def _quorum(seen: dict[str, Any]) -> bool:
-    return any(not isinstance(said, Silence) and said.has_leader for said in seen.values())
 
 
 def _answering(seen: dict[str, Any]) -> int:

@@ -57,9 +57,9 @@ def lose(stack: Stack, left: str) -> None:
 
 
 @contextlib.contextmanager
-def unreached(stack: Stack, left: str, folder: Path) -> Iterator[Stack]:
-    """Yield the stack as it is typed at where no engine but that of the site that is left can be reached."""
-    lost = [place.name for place in stack.estate.settings.places if place.name != left]
+def unreached(stack: Stack, folder: Path, *reached: str) -> Iterator[Stack]:
+    """Yield the stack as it is typed at where only the engines of the places `reached` can be."""
+    lost = [place.name for place in stack.estate.settings.places if place.name not in reached]
     patterns = "|".join(f'*"{stack.name}-{name}-"*' for name in lost)
     shim = folder / "docker"
     shim.write_text(
@@ -107,7 +107,7 @@ def test_those_that_could_not_be_fenced_come_back_together_and_decide_nothing(
     with customers(stack.estate, RATE, AT_MOST) as probe:
         time.sleep(2)  # of payments before
         lose(stack, left)
-        with unreached(stack, left, tmp_path) as seen:
+        with unreached(stack, tmp_path, left) as seen:
             failover = ("failover", "--to", left, "--confirm", stack.name)
             said = seen.inv(*failover, code=Exit.NOT_READY)
             assert "--fenced" in said, "their coming back is somebody's to prevent"
@@ -183,6 +183,22 @@ def test_a_killed_runner_is_finished_by_the_next(stack: Stack, left: str, when: 
     assert [site.name for site in writers(stack)] == [left]
     assert stack.dead_run() is None
     until(lambda: stack.inv("status", code=Exit.DEGRADED) != "", 10, "status answers")
+
+
+@pytest.mark.full
+def test_a_dead_run_is_given_up_where_a_quorum_is_back(stack: Stack, left: str, tmp_path: Path) -> None:
+    """Patroni has decided by then, and what the dead runner has set aside is given back."""
+    lose(stack, left)
+    since = stack.journals()
+    with unreached(stack, tmp_path, left, writers_not(stack, left)) as seen:
+        runner = seen.begin("failover", "--to", left, "--confirm", stack.name)
+        until(lambda: ("begin", 1) in stack.progress(since), 60, "it fences")
+        cut_power(runner)
+    docker("start", stack.container("bdg", "etcd"))
+    until(lambda: [site.name for site in writers(stack)] == [left], 90, "Patroni lets it lead")
+    assert "there is a quorum again" in stack.inv("failover", "--resume", code=Exit.UNDONE, within=200)
+    assert [site.name for site in writers(stack)] == [left]
+    assert stack.dead_run() is None
 
 
 # -- a quorum stands

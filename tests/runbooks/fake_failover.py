@@ -66,8 +66,8 @@ class Stricken:
             self._expect_engine(name, argv)
             found = [{"Name": each, "State": {"Running": each not in self.off, "Status": ""}} for each in argv[3:]]
             return json.dumps(found)
-        if "echo barred" in words:
-            return "barred" if argv[-2] in self.barred else ""
+        if "echo there" in words:
+            return "there" if argv[-2] in self.barred else ""
         self._expect(name, argv)
         if "endpoint status" in words:
             leader = 1 if self.quorum() else 0

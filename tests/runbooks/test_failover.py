@@ -12,7 +12,7 @@ from infra.sections import Dns
 from runbooks.core.errors import NotReady, Undone
 from runbooks.core.run import Run
 from runbooks.failover import FENCE, RUNBOOK
-from runbooks.parts import stricken
+from runbooks.parts import old_side, stricken
 from tests.core.fake import SETTINGS
 from tests.runbooks.fake import World
 from tests.runbooks.fake_failover import Stricken
@@ -88,6 +88,37 @@ def test_what_may_be_lost_is_told_also_where_a_word_is_wanted_first(tmp_path: Pa
     with pytest.raises(NotReady, match="--fenced one or --fenced wit"):
         carry_through(made, RUNBOOK, tmp_path)
     assert "two was in sync" in told(made)
+
+
+def test_a_quorum_that_came_back_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    """As where a dead run is finished on an estate that is well again: its leader is not stopped."""
+    made, seen = world(tmp_path)
+    back: Callable[[Run], None] = lambda _: seen.off.clear()  # noqa: E731
+    with pytest.raises(Undone, match="there is a quorum again"):
+        carry_through(made, replace(RUNBOOK, prechecks=(*RUNBOOK.prechecks, back)), tmp_path)
+    assert not made.done
+    assert not seen.off
+
+
+@pytest.mark.parametrize(
+    ("alone", "fenced", "sworn", "enough"),
+    [
+        (True, [], "", False),
+        (True, ["unit-one-db-1"], "", False),
+        (True, [], "wit", True),
+        (False, [], "", True),
+    ],
+)
+def test_nothing_fenced_is_no_fence_when_a_dead_run_is_finished(
+    alone: bool, fenced: list[str], sworn: str, enough: bool, tmp_path: Path
+) -> None:
+    """Unless there is a quorum, or somebody's word: two sites could lead."""
+    made, _ = world(tmp_path)
+    run = run_in(made, RUNBOOK)
+    run.arguments = {"to": "two", "fenced": sworn}
+    run.remember("alone", alone)
+    run.remember("fenced", fenced)
+    assert old_side.is_fenced(run) is enough
 
 
 def test_one_vote_set_aside_is_enough(tmp_path: Path) -> None:
