@@ -58,7 +58,6 @@ SITE = (
         comeback.is_well,
         stage="test",
         within=REBUILT,
-        point_of_no_return=True,  # what follows makes it better: its data is not given up again for that
     ),
     Step(
         "See its way for payments open",
@@ -67,6 +66,7 @@ SITE = (
         stage="test",
         within=90,
         optional=True,
+        point_of_no_return=True,  # what follows makes it better: its data is not given up again for that
     ),
     Step("See its store answer", whole.use_its_store, whole.its_store_is_used, stage="test", optional=True),
     Step(

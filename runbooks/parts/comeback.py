@@ -85,6 +85,8 @@ def make_anew(run: Run) -> None:
 
     What it has that the leader lacks may be all that is left of that, so it is kept until somebody removes it.
     """
+    if not run.planning:
+        _leader_is_there(run)  # a dead run may be finished when this one leads
     engine, name = run.estate.place(here(run)), container(run.settings, here(run), "db")
     run.remember("stopped_for_it", True)
     engine.do(docker.stop(name))

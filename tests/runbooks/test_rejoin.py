@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runbooks import backup
-from runbooks.core.errors import NotReady, Undone
+from runbooks.core.errors import NotReady, NotVerified, Undone
 from runbooks.core.run import Run
 from runbooks.health import members
 from runbooks.parts import comeback, known, returned, voter
-from runbooks.rejoin import RUNBOOK
+from runbooks.rejoin import RUNBOOK, SITE, START, VOTER
 from tests.runbooks.fake import World
 from tests.runbooks.fake_return import PARTED, REWOUND, Voter, lost
 from tests.runbooks.test_every_runbook import carry_through, run_in
@@ -150,6 +151,34 @@ def test_a_learner_that_does_not_start_is_taken_off_the_list(tmp_path: Path, mon
     with pytest.raises(Undone):
         carry_through(world, RUNBOOK, tmp_path)
     assert "two" not in world.returning.voters
+
+
+def test_a_copy_that_does_not_come_to_an_end_gives_the_old_data_back(tmp_path: Path) -> None:
+    world = world_with()
+    carry_through(world, backup.RUNBOOK, tmp_path / "before")
+    assert world.returning
+
+    def never(run: Run) -> bool:
+        raise NotVerified("it copies")
+
+    steps = tuple(replace(step, verify=never, within=0) if step.verify is comeback.is_well else step for step in SITE)
+    table = (*VOTER, START, *steps)
+    with pytest.raises(Undone, match="it copies"):
+        carry_through(world, replace(RUNBOOK, steps=table), tmp_path)
+    assert any('mv -T "$2" "$1"' in line for line in world.done)
+    assert not world.returning.kept
+
+
+def test_nothing_is_made_anew_while_nobody_else_leads(tmp_path: Path) -> None:
+    """A dead run may be finished when the site that was to be made anew leads."""
+    world = world_with()
+    run = run_in(world, RUNBOOK)
+    run.remember("led", "one")
+    run.remember("anew", "it was asked for")
+    unnoticed(world)
+    with pytest.raises(NotVerified, match="one leads no more"):
+        comeback.make_anew(run)
+    assert not world.done
 
 
 def test_the_witness_has_a_voter_and_nothing_else(tmp_path: Path) -> None:
