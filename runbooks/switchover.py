@@ -47,7 +47,8 @@ def _goal(settings: Settings, to: str, back: bool) -> str:
         raise SeparuhError(f"say where to: --to {names}, or --back")
     if to:
         return settings.site(to).name
-    moved = [record for record in Ledger(ROOT, settings.stack).all() if record.runbook == RUNBOOK.name]
+    moves = [record for record in Ledger(ROOT, settings.stack).all() if record.runbook == RUNBOOK.name]
+    moved = [record for record in moves if record.outcome != "undone"]
     places = [str(record.figures["from"]) for record in moved if "from" in record.figures and not record.baseline]
     if not places:
         raise NotReady("no switchover of this stack is in the ledger here, so there is no way back: name it with --to")

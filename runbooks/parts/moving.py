@@ -34,8 +34,9 @@ def rely_on_stream(run: Run) -> None:
 
 
 def look_again(run: Run) -> None:
-    """Let the standby look into its archive as ever."""
-    _database(run, target(run)).do(takeover.look_again())
+    """Let the standby look into its archive as ever, unless it takes over now: the mark ends by itself."""
+    if takes_writes(run, source(run)):
+        _database(run, target(run)).do(takeover.look_again())
 
 
 def let_gates_wait(run: Run) -> None:
@@ -50,8 +51,13 @@ def gates_wait(run: Run) -> bool:
 
 
 def dismiss_gates(run: Run) -> None:
-    """End the gates, and let payments go on."""
-    everywhere(run, lambda site: _pooler(run, site).do(gate.dismiss()), run.settings.sites)
+    """End the gates that wait; one that holds payments lets them go on by itself, as soon as there is a leader."""
+
+    def dismiss(site: Site) -> None:
+        if _pooler(run, site).ask(gate.look()).gate.state != "holding":
+            _pooler(run, site).do(gate.dismiss())
+
+    everywhere(run, dismiss, run.settings.sites)
 
 
 def hand_over(run: Run) -> None:

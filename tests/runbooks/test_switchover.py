@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from infra.sections import Dns
+from runbooks import switchover
 from runbooks.core.errors import Failed, NotReady, SeparuhError, Undone
 from runbooks.core.run import Run
 from runbooks.parts import moving
@@ -161,6 +163,25 @@ def test_a_move_that_has_begun_is_not_taken_back(tmp_path: Path) -> None:
     assert not world.moving.held
 
 
+def test_payments_that_are_held_are_not_let_go_to_no_leader(tmp_path: Path) -> None:
+    """The gates end by themselves when there is one; the standby is not sent to its archive either."""
+    world = World()
+
+    def interrupted(run: Run) -> bool:
+        if world.moving.leads == "two":
+            world.moving.held = {"one", "two"}
+            for gate in world.moving.gates.values():
+                gate["state"] = "holding"
+            raise KeyboardInterrupt
+        return False
+
+    steps = tuple(replace(step, verify=interrupted) if step.do is moving.hand_over else step for step in STEPS)
+    with pytest.raises(Failed, match="had begun to stop"):
+        carry_through(world, replace(RUNBOOK, steps=steps), tmp_path)
+    assert world.moving.held == {"one", "two"}
+    assert not [line for line in world.undone if "dismiss" in line or "/spool/complete" in line]
+
+
 def test_a_leader_that_tells_nobody_leaves_the_run_degraded(tmp_path: Path) -> None:
     """The hook failed: the leader moved, and the run says what it was without."""
     world = World()
@@ -187,3 +208,13 @@ def test_one_goal_is_named(tmp_path: Path) -> None:
     for to, back in (("", False), ("two", True)):
         with pytest.raises(SeparuhError, match="--to one or two, or --back"):
             _goal(settings, to, back)
+
+
+def test_the_way_back_is_that_of_the_last_move_that_was_not_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    moves = [("done", "one"), ("degraded", "two"), ("undone", "one")]
+    records = [
+        SimpleNamespace(runbook=RUNBOOK.name, outcome=outcome, figures={"from": site}, baseline=None)
+        for outcome, site in moves
+    ]
+    monkeypatch.setattr(switchover, "Ledger", lambda *_: SimpleNamespace(all=lambda: records))
+    assert _goal(World().settings, "", True) == "two"
