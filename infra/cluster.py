@@ -6,6 +6,7 @@ from infra.sections import MiB
 from infra.settings import Settings
 
 BEHIND_AT_MOST = MiB  # bytes of the log that a standby may lack and still lead
+FOR_SUPERUSER, FOR_REWIND = 8, 4  # connections that customers do not get
 
 
 def shared(settings: Settings) -> dict[str, object]:
@@ -26,6 +27,10 @@ def shared(settings: Settings) -> dict[str, object]:
             # What must be alike on both members; the rest is in each member's own file.
             "parameters": {
                 "max_connections": database.max_connections,
+                # Of those: for Patroni, backups and runbooks, and for pg_rewind. Commits that wait for a lost standby
+                # take all others, with `strict` for as long as it is away: without these it could not come back.
+                "superuser_reserved_connections": FOR_SUPERUSER,
+                "reserved_connections": FOR_REWIND,
                 "max_wal_senders": 10,
                 "max_replication_slots": 10,
                 "wal_level": "replica",

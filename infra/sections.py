@@ -24,7 +24,7 @@ class Database:
     major: int = 17
     generation: int = 1
     shared_buffers: str = "256MB"
-    max_connections: int = 100
+    max_connections: Annotated[int, Field(ge=25)] = 100  # twelve of them are kept from customers
     durability: Literal["available", "strict"] = "available"
     ttl_seconds: Annotated[int, Field(ge=20)] = 20
     loop_wait_seconds: int = 1

@@ -87,6 +87,17 @@ def last_commit() -> Query[str]:
     return Query(sql=LAST_COMMIT, parse=lambda rows: rows[0][0] or "")
 
 
+def rewind_gets_in() -> Query[bool]:
+    """Ask whether the role that rewinds a member may use the connections that are kept from customers."""
+    sql = "SELECT pg_has_role('rewind', 'pg_use_reserved_connections', 'MEMBER')"
+    return Query(sql=sql, parse=lambda rows: rows[0][0] == "t")
+
+
+def let_rewind_in() -> Command[str]:
+    """Let it use them. That does not wait for a standby: it is what brings one back."""
+    return Command(argv=(*PSQL, "SET synchronous_commit = local; GRANT pg_use_reserved_connections TO rewind"))
+
+
 def checkpoint() -> Command[str]:
     """Write a checkpoint, after which the control file names the timeline that the server is on."""
     return Command(argv=(*PSQL, "CHECKPOINT"), within=300)

@@ -11,7 +11,7 @@ from rich.console import Console
 from infra import cluster
 from infra.secrets import Secrets
 from infra.settings import Settings
-from runbooks.adapters import patroni
+from runbooks.adapters import patroni, postgres
 from runbooks.core.errors import NotReady
 from runbooks.core.hold import holding
 from runbooks.core.host import Estate
@@ -39,9 +39,16 @@ def settle(settings: Settings, secrets: Secrets, planning: bool, console: Consol
         differences = list(_differences(found, wanted))
         for difference in differences:
             console.print(f"cluster: {difference}")
-        if differences and not planning:
-            with nullcontext() if leased else holding(settings, secrets, "up"):
+        gets_in = member.ask(postgres.rewind_gets_in())
+        if not gets_in:
+            console.print("cluster: pg_rewind gets a connection also where customers have all the others")
+        if planning or (gets_in and not differences):
+            return
+        with nullcontext() if leased else holding(settings, secrets, "up"):
+            if differences:
                 member.do(patroni.share(wanted))
+            if not gets_in:
+                member.do(postgres.let_rewind_in())
 
 
 def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any], above: str = "") -> Iterator[str]:

@@ -85,6 +85,15 @@ def test_an_acknowledged_payment_is_on_both_sites_and_judged_by_its_commit() -> 
     assert dcs["postgresql"]["parameters"]["track_commit_timestamp"] == "on"
 
 
+def test_customers_leave_connections_to_those_who_mend() -> None:
+    """Where commits wait for a lost standby they have all others, and it needs one to come back."""
+    parameters = patroni(shared())["bootstrap"]["dcs"]["postgresql"]["parameters"]
+    kept = parameters["superuser_reserved_connections"] + parameters["reserved_connections"]
+    assert parameters["superuser_reserved_connections"] > 3, "Patroni alone has two of PostgreSQL's three"
+    assert parameters["reserved_connections"] > 0
+    assert kept < 25, "what max_connections is at least"
+
+
 @ESTATES
 @pytest.mark.parametrize(("site", "own", "other"), [("jkt", 1, 2), ("sby", 2, 1)])
 def test_a_member_archives_to_its_own_site_alone_and_restores_from_both(

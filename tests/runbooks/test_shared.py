@@ -13,8 +13,8 @@ from rich.console import Console
 
 from infra import cluster
 from infra.settings import Settings
-from runbooks.adapters import patroni
-from runbooks.core.command import Command
+from runbooks.adapters import patroni, postgres
+from runbooks.core.command import Command, Query
 from runbooks.core.errors import NotReady
 from runbooks.parts import shared
 from tests.infra.test_settings import lab
@@ -23,17 +23,20 @@ from tests.infra.test_settings import lab
 class Leader:
     """A leader whose cluster shares `values`; keeps in `did` what was done, in order."""
 
-    def __init__(self, values: dict[str, Any]) -> None:
-        self.values, self.did = values, list[Any]()
+    def __init__(self, values: dict[str, Any], gets_in: bool = True) -> None:
+        self.values, self.gets_in, self.did = values, gets_in, list[Any]()
 
-    def ask(self, question: Command[Any]) -> Any:
-        """Answer as Patroni does."""
+    def ask(self, question: Command[Any] | Query[Any]) -> Any:
+        """Answer as Patroni does, and its database."""
+        if isinstance(question, Query):
+            assert question.sql == postgres.rewind_gets_in().sql
+            return self.gets_in
         assert question.argv == patroni.shared().argv
         return json.loads(json.dumps(self.values))
 
     def do(self, command: Command[Any]) -> None:
         """Keep what is set."""
-        self.did.append(json.loads(command.stdin or ""))
+        self.did.append(json.loads(command.stdin) if command.stdin else command.argv[-1])
 
     @contextmanager
     def holding(self, *_: object) -> Iterator[None]:
@@ -83,6 +86,18 @@ def test_what_differs_is_said_and_set_under_the_lease(settings: Settings, monkey
         "cluster: postgresql.parameters.max_connections None -> 100 (at PostgreSQL's next restart)",
     ]
     assert member.did == ["lease", cluster.shared(settings), "release"]
+
+
+def test_a_cluster_that_was_made_before_lets_pg_rewind_in(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And does not wait for a standby with it, which could not come back without."""
+    member = Leader({**cluster.shared(settings), "pause": False}, gets_in=False)
+    (said,) = settled(settings, member, monkeypatch)
+    assert "pg_rewind gets a connection" in said
+    assert member.did == [
+        "lease",
+        "SET synchronous_commit = local; GRANT pg_use_reserved_connections TO rewind",
+        "release",
+    ]
 
 
 def test_a_plan_says_it_and_sets_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

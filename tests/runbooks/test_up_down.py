@@ -62,10 +62,11 @@ class World:
     def act(self, what: str) -> Callable[..., Any]:
         """Return what writes down that it was called, with the places it was called for."""
 
-        def done(*_: object, only: tuple[str, ...] = (), role: str = "all", **__: object) -> None:
+        def done(*_: object, only: tuple[str, ...] = (), role: str = "all", **__: object) -> list[str]:
             self.did.append(" ".join((what, *([role] if role != "all" else []), *only)))
             if self.fails and what.startswith("pulumi"):
                 raise self.fails
+            return []
 
         return done
 
