@@ -28,6 +28,7 @@ pytestmark = pytest.mark.drill
 
 STACK = stack_of_this_process()
 MEMBER = f"{STACK}-jkt-db-1"
+MANY = 50  # more changes than any member takes to make
 ALL, FEW = Choices(), Choices(places=("jkt",))
 Up = Callable[..., list[tuple[str, str]]]
 
@@ -170,6 +171,7 @@ def test_an_engine_that_goes_away_is_told_and_the_next_up_goes_on(
                     break
                 except ApplyFailed as failure:
                     assert "run the same again" in str(failure)  # noqa: PT017 - all of them fail but the last
+                    assert cuts < MANY, failure  # noqa: PT017 - there are fewer changes
                     cuts += 1
         assert cuts > 3
         assert up(choices) == []
