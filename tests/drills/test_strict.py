@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.full,  # a second stack beside the drills' own, which is not strict
 ]
 
-PORTS = {"jkt": {"gateway": 15080, "store": 15900}, "sby": {"gateway": 25080, "store": 25900}}
+PORTS = {"jkt": {"gateway": 14080, "store": 14900}, "sby": {"gateway": 24080, "store": 24900}}
 WITHIN = 300  # seconds for a runbook on a busy machine
 ALONE = 15  # seconds for which it is watched that nobody pays
 
