@@ -37,7 +37,7 @@ def is_well(run: Run) -> list[str]:
 def has_recovered(run: Run) -> bool:
     """Say whether there is a leader again and payments go on at each gateway that the fault has spared.
 
-    A run that goes on after its runner's death waits for nothing: what it has struck is to be lifted at once.
+    With `durability: strict` a leader is all that there can be: payments go on when the other site is back. A run that goes on after its runner's death waits for nothing: what it has struck is to be lifted at once.
     """
     if run.resumed or run.recall("recovered"):
         return True
@@ -47,6 +47,9 @@ def has_recovered(run: Run) -> bool:
         run.remember("leads", site.name)
         run.figures["leader_seconds"] = round(time.time() - run.recall("struck_at"), 1)
         run.remember("paid_before", dict(paying.paid(run)))
+    if run.settings.database.durability == "strict" and site != aim.struck(run):
+        run.remember("recovered", True)
+        return True
     before, now = run.recall("paid_before"), paying.paid(run)
     for gateway in gateways(run):
         if now[gateway] <= before.get(gateway, 0):

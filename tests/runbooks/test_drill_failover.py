@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,23 @@ def test_an_estate_that_does_not_recover_is_given_back_and_told_of(held: Any, wo
         held()
     assert not world.falling.down
     assert not evidence(held.run).proved
+
+
+@pytest.mark.parametrize(("durability", "recovered"), [("strict", True), ("available", False)])
+def test_where_nobody_may_pay_at_one_site_alone_a_leader_is_enough(
+    held: Any, world: World, monkeypatch: pytest.MonkeyPatch, durability: str, recovered: bool
+) -> None:
+    """The fault is lifted then, and payments go on."""
+    world.settings = replace(world.settings, database=replace(world.settings.database, durability=durability))
+    object.__setattr__(world.settings, "failover", replace(world.settings.failover))
+    object.__setattr__(world.settings.failover, "fault_seconds", 0)
+    paid = paying.paid
+    monkeypatch.setattr(
+        paying, "paid", lambda run: dict.fromkeys(run.recall("gateways"), 3) if run.recall("leads") else paid(run)
+    )
+    with nullcontext() if recovered else pytest.raises(Undone, match="no payment is acknowledged"):
+        held(kind="leader")
+    assert bool(held.run.recall("recovered")) is recovered
 
 
 def test_a_link_that_leaks_is_no_cut_link(held: Any, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
