@@ -37,7 +37,8 @@ def is_well(run: Run) -> list[str]:
 def has_recovered(run: Run) -> bool:
     """Say whether there is a leader again and payments go on at each gateway that the fault has spared.
 
-    With `durability: strict` a leader is all that there can be: payments go on when the other site is back. A run that goes on after its runner's death waits for nothing: what it has struck is to be lifted at once.
+    With `durability: strict` a leader is all that there can be: payments go on when the other site is back. A run that
+    goes on after its runner's death waits for nothing: what it has struck is to be lifted at once.
     """
     if run.resumed or run.recall("recovered"):
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -118,7 +118,11 @@ def test_an_estate_that_does_not_recover_is_given_back_and_told_of(held: Any, wo
 
 @pytest.mark.parametrize(("durability", "recovered"), [("strict", True), ("available", False)])
 def test_where_nobody_may_pay_at_one_site_alone_a_leader_is_enough(
-    held: Any, world: World, monkeypatch: pytest.MonkeyPatch, durability: str, recovered: bool
+    held: Any,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    durability: Literal["available", "strict"],
+    recovered: bool,
 ) -> None:
     """The fault is lifted then, and payments go on."""
     world.settings = replace(world.settings, database=replace(world.settings.database, durability=durability))
