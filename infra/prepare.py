@@ -56,6 +56,9 @@ def foresee(engines: Engines, root: Path) -> Prepared:
 
 
 def _stands(engines: Engines) -> bool:
-    """Return whether any place has any object of the stack, a volume that was kept included."""
-    stack = engines.settings.stack
-    return any(any(look(engines.client(place), stack).found.values()) for place in engines.places)
+    """Return whether any place has a container of the stack, or a volume that was kept.
+
+    A network knows no secret, and an engine may keep one after all else is gone (`embedded_change.HeldByNothing`).
+    """
+    found = (look(engines.client(place), engines.settings.stack).found for place in engines.places)
+    return any(here["container"] or here["volume"] for here in found)

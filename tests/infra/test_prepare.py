@@ -37,7 +37,9 @@ def engines(settings: Settings, monkeypatch: pytest.MonkeyPatch, standing: str =
         return place
 
     def look(place: str, stack: str) -> Present:
-        return Present(found={"volume": {"lab-sby-db-1-data": {}} if place == standing else {}}, foreign={})
+        volumes: dict[str, Any] = {"lab-sby-db-1-data": {}} if place == standing else {}
+        left: dict[str, Any] = {f"lab-{place}": {}}  # as an engine may keep a network after all else is gone
+        return Present(found={"container": {}, "volume": volumes, "network": left}, foreign={})
 
     monkeypatch.setattr(prepare, "look", look)
     return SimpleNamespace(settings=settings, places=PLACES, client=client)
