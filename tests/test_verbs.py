@@ -16,6 +16,7 @@ VERBS = importlib.import_module("tasks").ns
 OPERANDS = {name: [each.name for each in VERBS[name].get_arguments() if each.positional] for name in VERBS.task_names}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("verb", [name for name, operands in OPERANDS.items() if operands])
 @pytest.mark.parametrize("word", ["--help", "-h"])
 def test_help_is_no_operand(verb: str, word: str) -> None:
