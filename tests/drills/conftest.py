@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.drills.containers import remains
+from tests.drills.moves import settled
 from tests.drills.stack import Stack
 
 
@@ -29,6 +30,14 @@ def stack() -> Iterator[Stack]:
             clear(drilled)
             assert not any(remains(drilled.name).values())
         drilled.close()
+
+
+@pytest.fixture
+def rested(stack: Stack) -> Iterator[None]:
+    """A drill that asks for it begins and ends with one leader, the other site in sync, and both poolers open."""
+    settled(stack)
+    yield
+    settled(stack)
 
 
 def clear(drilled: Stack) -> None:

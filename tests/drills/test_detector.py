@@ -15,11 +15,12 @@ from runbooks.pay import audited, customers
 from tests.drills import ailing
 from tests.drills.ailing import cut_off, deaf, detector, frozen, killed, leading, of_site
 from tests.drills.clones import Values, stack_of_its_own
-from tests.drills.moves import settled, standing_by, writers
+from tests.drills.moves import standing_by, writers
 from tests.drills.stack import Stack, docker, until
 
 pytestmark = [
     pytest.mark.drill,
+    pytest.mark.usefixtures("rested"),
     pytest.mark.full,  # a second stack beside the drills' own, which has no detector
 ]
 
@@ -56,14 +57,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def with_a_detector(values: Values) -> None:
     """Let the witness have one."""
     values.setdefault("separuh:failover", {})["detector"] = True
-
-
-@pytest.fixture(autouse=True)
-def rested(stack: Stack) -> Iterator[None]:
-    """Each drill begins and ends with one leader, in sync."""
-    settled(stack)
-    yield
-    settled(stack)
 
 
 def told(stack: Stack) -> list[str]:

@@ -24,7 +24,7 @@ from tests.drills.returns import (
 )
 from tests.drills.stack import Stack, docker, kill, until
 
-pytestmark = pytest.mark.drill
+pytestmark = [pytest.mark.drill, pytest.mark.usefixtures("rested")]
 
 STEPS = (*VOTER, START, *SITE, COUNT)
 WITHIN = 300  # seconds for a place to come back on a busy machine
@@ -38,14 +38,6 @@ def backed_up(stack: Stack) -> Iterator[None]:
     stack.inv("backup", "--kind", "full", "--no-fingerprint", within=300)
     yield
     release_all(stack)
-
-
-@pytest.fixture(autouse=True)
-def rested(stack: Stack) -> Iterator[None]:
-    """Each drill begins and ends with one leader, and the other site in sync."""
-    settled(stack)
-    yield
-    settled(stack)
 
 
 def test_a_lost_leader_site_comes_back_without_a_reclone(stack: Stack) -> None:

@@ -10,13 +10,14 @@ import pytest
 
 from runbooks.core.errors import Exit
 from tests.drills.clones import Values, stack_of_its_own
-from tests.drills.moves import settled, standing_by, writers
+from tests.drills.moves import standing_by, writers
 from tests.drills.payments import Payer
 from tests.drills.returns import containers, is_back, let_other_lead, lose
 from tests.drills.stack import Stack, docker, until
 
 pytestmark = [
     pytest.mark.drill,
+    pytest.mark.usefixtures("rested"),
     pytest.mark.full,  # a second stack beside the drills' own, which is not strict
 ]
 
@@ -39,14 +40,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def strict(values: Values) -> None:
     """Let writes stop rather than go on at one site alone."""
     values.setdefault("separuh:database", {})["durability"] = "strict"
-
-
-@pytest.fixture(autouse=True)
-def rested(stack: Stack) -> Iterator[None]:
-    """Each drill begins and ends with one leader, in sync."""
-    settled(stack)
-    yield
-    settled(stack)
 
 
 def nobody_pays(payer: Payer) -> None:

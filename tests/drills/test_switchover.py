@@ -16,10 +16,10 @@ from runbooks.core.errors import Exit
 from runbooks.parts import moving
 from runbooks.pay import audited, customers
 from runbooks.switchover import NAME, STEPS
-from tests.drills.moves import at_rest, settled, standing_by, watched, writers
+from tests.drills.moves import at_rest, standing_by, watched, writers
 from tests.drills.stack import Stack, cut_power, docker, kill, until
 
-pytestmark = pytest.mark.drill
+pytestmark = [pytest.mark.drill, pytest.mark.usefixtures("rested")]
 
 RATE, AT_MOST = 100, 90  # payments a second, and seconds of them there must be instalments for
 HOLD = 3  # seconds, of a gate that a drill starts by itself
@@ -36,14 +36,6 @@ SEEN = (ROUTES, POOLERS)  # steps that only look, once the leader has moved by i
 def loans(stack: Stack) -> None:
     """Enough instalments for the payments of every drill here."""
     stack.inv("seed", "--loans", "4000", within=300)
-
-
-@pytest.fixture(autouse=True)
-def rested(stack: Stack) -> Iterator[None]:
-    """Each drill begins and ends with one leader, in sync, and both poolers open."""
-    settled(stack)
-    yield
-    settled(stack)
 
 
 def test_there_and_back_while_customers_pay(stack: Stack) -> None:
