@@ -42,7 +42,7 @@ def onward(head: Head) -> str:
     operand = ""
     with suppress(SeparuhError, ImportError):  # a runbook of another checkout
         operand = head.arguments.get(find_runbook(head.runbook).operand, "")
-    return " ".join(filter(None, ("./inv", head.runbook, operand, "--resume")))
+    return head.onward(operand)
 
 
 def _forget(lease: Lease, head: Head | None, run_id: str, living: bool) -> None:

@@ -38,6 +38,10 @@ class Head:
     reasons: list[str] = field(default_factory=list)
     steps: list[StepRecord] = field(default_factory=list)
 
+    def onward(self, operand: str) -> str:
+        """Return what is typed to go on; `operand` is what is typed behind the verb without an option, if anything."""
+        return " ".join(filter(None, ("./inv", self.runbook, operand, "--resume")))
+
     def dump(self) -> str:
         """Return the head as one line of JSON."""
         return json.dumps(asdict(self))

@@ -35,7 +35,7 @@ class Performance:
 
         `operand` is what is typed behind the verb to go on.
         """
-        self._verb = f"{run.runbook} {operand}".strip()
+        self._operand = operand
         self._run, self._steps, self._head = run, steps, head
         self._journal, self._lease, self._progress = journal, lease, progress
         self._watch = Stopwatch()
@@ -103,7 +103,7 @@ class Performance:
         said = str(failure) if told else f"{type(failure).__name__}: {failure}"
         self._note("failed", step=index + 1, title=title, error=said)
         self._progress.say(f"{self._number(index):>6} {title}: {said}")
-        onward = f"./inv {self._verb} --resume --stack {self._run.settings.stack}"
+        onward = f"{self._head.onward(self._operand)} --stack {self._run.settings.stack}"
         what = f"step {self._number(index)} of run {self._run.id}, {title!r}, failed: {said}"
         if self._head.past_return:
             return Failed(f"{what}\nThis is past the point of no return: nothing was undone. Go on with {onward}")

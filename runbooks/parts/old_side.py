@@ -16,7 +16,7 @@ from runbooks.core.run import Run
 from runbooks.parts.known import peer
 from runbooks.parts.movable import target
 from runbooks.parts.point import say
-from runbooks.parts.stricken import alone, other, others, quorum, sworn, voters
+from runbooks.parts.stricken import DECIDED, alone, other, others, quorum, sworn, voters
 
 DATABASE_SECONDS = 10  # to stop by itself: one that is well hands over what it has, one that hangs is killed
 WAY = ("pooler", "gateway")  # by which customers reach a database
@@ -28,7 +28,7 @@ def fence(run: Run) -> None:
     NotVerified where there is a quorum again, as when a dead run is finished later: whoever leads by it is well.
     """
     if not run.planning and alone(run) and quorum(voters(run)):
-        raise NotVerified("there is a quorum again, so Patroni decides by itself: ./inv status")
+        raise NotVerified(DECIDED)
     fenced, open_ = list[str](), dict[str, str]()
     _note_what_runs(run)
     acts = [partial(_database, run, fenced, open_)]

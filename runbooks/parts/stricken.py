@@ -16,6 +16,7 @@ from runbooks.parts.point import say
 from runbooks.parts.repositories import cluster
 
 WITHIN = 20.0  # seconds for all answers
+DECIDED = "there is a quorum again, so Patroni decides by itself: ./inv status"
 ELECTION = 5.0  # seconds that voters who answer are given to agree on one of them
 
 

@@ -15,7 +15,7 @@ from runbooks.parts.movable import target
 from runbooks.parts.moving import takes_writes
 from runbooks.parts.point import say
 from runbooks.parts.repositories import archived, cluster
-from runbooks.parts.stricken import alone, other, others, warning
+from runbooks.parts.stricken import DECIDED, alone, other, others, warning
 
 ORDERED = 30.0  # seconds for Patroni to find its etcd and to take the order
 PAUSE = 0.5
@@ -28,7 +28,7 @@ def part(run: Run) -> None:
     """
     with suppress(CommandFailed):  # a dead runner has stopped it already
         if run.estate.member(target(run), "etcd").ask(etcd.status()).has_leader:
-            raise NotVerified("there is a quorum again, so Patroni decides by itself: ./inv status")
+            raise NotVerified(DECIDED)
     client = f"https://{address(run.settings, others(run)[0], target(run), 'etcd')}"
     forget = [f"/separuh/{run.settings.stack}/{key}" for key in ("lease", "head")]
     forget.append(f"/service/{run.settings.cluster}/failover")
