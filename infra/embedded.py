@@ -113,6 +113,6 @@ def _cause(error: Exception) -> str:
 def _stays(change: Change) -> str:
     return (
         f"{change.place or 'link'}: network {change.name} stays, with nothing on it: its engine counted an endpoint "
-        "too many, as older versions of Docker can. It harms nothing, and the next `up` uses it; to be rid of it, "
-        "restart the engine and say `down` again"
+        "too many, as older versions of Docker can. It harms nothing, and the next ./inv up uses it; to be rid of it, "
+        "restart the engine, then ./inv down again"
     )
